@@ -1,0 +1,67 @@
+"""The database as the rooms see it: a Reader to look, a Tx to change, a Db that runs functions in either.
+
+A look (`def f(db: Reader, …)`) runs whole on a reader's thread in one snapshot. A change (`def f(tx: Tx, …)`) runs whole on the
+writer's thread inside a savepoint of a group commit, sees one `now`, and may be run again. Nobody is handed a connection.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+__all__ = ["Db", "Reader", "Tx"]
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Reader(Protocol):
+    """A consistent snapshot. `into` is a Struct or dataclass whose fields are the statement's columns, in order."""
+
+    now: int
+    """Milliseconds UTC, the same throughout one unit of work."""
+
+    def one(self, sql: str, into: type[T], /, **params: Any) -> T | None:
+        """The first row, or None."""
+        ...
+
+    def all(self, sql: str, into: type[T], /, **params: Any) -> list[T]:
+        """Every row."""
+        ...
+
+    def value(self, sql: str, /, **params: Any) -> Any:
+        """The first column of the first row, or None."""
+        ...
+
+    def values(self, sql: str, /, **params: Any) -> list[Any]:
+        """The first column of every row."""
+        ...
+
+
+class Tx(Reader, Protocol):
+    """A Reader that may also change; everything it did is committed, or nothing."""
+
+    def run(self, sql: str, /, **params: Any) -> int:
+        """Change rows; how many were."""
+        ...
+
+    def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> int:
+        """Run one change for each row of parameters; how many rows were changed."""
+        ...
+
+
+class Db(Protocol):
+    """Runs units of work."""
+
+    async def read(self, fn: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a look."""
+        ...
+
+    async def write(self, fn: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a change; returns after it is durable.
+
+        Raises what `fn` raises (its change undone), Unavailable (nothing changed) or UnknownOutcome (promises V-4).
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what is queued and let go of the files."""
+        ...

@@ -1,0 +1,73 @@
+"""Two locks on the data directory, held by the kernel and so never left behind by a dead process.
+
+`kashop.lock`: one server at a time. `kashop.write.lock`: held around each commit group by whichever process commits, so that the server
+and a command line beside it never write or checkpoint at the same instant (docs/decisions/0003).
+"""
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+
+from kashop.lib.errors import Unavailable
+
+
+class ServerLock:
+    """Held from start to end by the one server of a data directory."""
+
+    def __init__(self, data: Path):
+        self._path = data / "kashop.lock"
+        self._fd: int | None = None
+
+    def take(self) -> None:
+        """Raises Unavailable, naming the process, when another server holds it."""
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+            os.close(fd)
+            raise Unavailable(
+                "Another kashop server (process {pid}) already runs on {data}: stop it first, or choose another --data.",
+                pid=owner or "?",
+                data=self._path.parent,
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        self._fd = fd
+
+    def release(self) -> None:
+        """Let go; harmless when not held."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def holder(self) -> int | None:
+        """The process that holds it, or None; takes nothing."""
+        if not self._path.exists():
+            return None
+        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(os.pread(fd, 32, 0) or b"0")
+        finally:
+            os.close(fd)
+        return None
+
+
+class WriteLock:
+    """A context manager around one commit group."""
+
+    def __init__(self, data: Path):
+        self._fd = os.open(data / "kashop.write.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._fd)

@@ -1,0 +1,309 @@
+"""SQLite: one writer that commits in groups, and a pool of readers.
+
+Always true: WAL with `synchronous=FULL`; the writer's connection is the only one that writes or checkpoints (readers are `query_only`);
+an answer is given only after the COMMIT that holds it has returned; a unit that fails is undone alone; a COMMIT that fails is an unknown
+outcome, after which the writer reopens the file before it takes another unit (promises V-1 to V-6).
+"""
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+import aiosqlite
+import structlog
+
+from kashop.db import Reader, Tx
+from kashop.db.locks import WriteLock
+from kashop.lib.clock import Clock
+from kashop.lib.errors import Invalid, Refusal, Unavailable, UnknownOutcome
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+MAX_GROUP = 512
+"""Units in one COMMIT: beyond this the first answers wait longer than the sync they save."""
+
+MAX_WAITING = 20_000
+"""Units that may wait for the writer; one more is refused at once."""
+
+CHECKPOINT_PAGES = 1000
+
+log = structlog.get_logger("kashop.db")
+
+
+class Connection(aiosqlite.Connection):
+    """aiosqlite's thread and queue, with one verb added: run a function whole on that thread."""
+
+    async def run(self, fn: Callable[..., T], *args: Any) -> T:
+        """`fn(sqlite3 connection, *args)` on the connection's thread. Leans on `_execute` and `_conn`: tests/db pins both."""
+        return cast(T, await self._execute(fn, self._conn, *args))
+
+
+class SqliteTx:
+    """A Reader and Tx over one connection; lives for one unit of work on that connection's thread."""
+
+    __slots__ = ("_con", "now")
+
+    def __init__(self, con: sqlite3.Connection, now: int):
+        self._con = con
+        self.now = now
+
+    def one(self, sql: str, into: type[T], /, **params: Any) -> T | None:
+        """The first row, or None."""
+        cursor = self._execute(sql, params)
+        row = cursor.fetchone()
+        return None if row is None else _maker(sql, cursor, into)(*row)
+
+    def all(self, sql: str, into: type[T], /, **params: Any) -> list[T]:
+        """Every row."""
+        cursor = self._execute(sql, params)
+        make = _maker(sql, cursor, into)
+        return [make(*row) for row in cursor]
+
+    def value(self, sql: str, /, **params: Any) -> Any:
+        """The first column of the first row, or None."""
+        rows = self._execute(sql, params).fetchall()
+        return rows[0][0] if rows else None
+
+    def values(self, sql: str, /, **params: Any) -> list[Any]:
+        """The first column of every row."""
+        return [row[0] for row in self._execute(sql, params)]
+
+    def run(self, sql: str, /, **params: Any) -> int:
+        """Change rows; how many were."""
+        return self._execute(sql, params).rowcount
+
+    def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> int:
+        """Run one change for each row of parameters; how many rows were changed."""
+        try:
+            return self._con.executemany(sql, rows).rowcount
+        except OverflowError:
+            raise _too_large() from None
+
+    def _execute(self, sql: str, params: Mapping[str, Any]) -> sqlite3.Cursor:
+        try:
+            return self._con.execute(sql, params)
+        except OverflowError:
+            raise _too_large() from None
+
+
+_checked: set[tuple[str, type]] = set()
+
+
+def _maker(sql: str, cursor: sqlite3.Cursor, into: type[T]) -> Callable[..., T]:
+    """`into`, once its fields are known to be the statement's columns in order."""
+    if (sql, into) not in _checked:
+        columns = tuple(c[0] for c in cursor.description)
+        fields = tuple(getattr(into, "__struct_fields__", None) or into.__dataclass_fields__)  # type: ignore[attr-defined]
+        if columns != fields:
+            raise TypeError(f"{into.__name__} has fields {fields}, the statement has columns {columns}")
+        _checked.add((sql, into))
+    return into
+
+
+def _too_large() -> Invalid:
+    return Invalid.of("", "A number is too large.")
+
+
+@dataclass(slots=True)
+class _Unit:
+    fn: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    done: "asyncio.Future[Any]"
+
+
+class _Failed:
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException):
+        self.error = error
+
+
+class SqliteDb:
+    """The shop's database file. Make one with `await SqliteDb.open(…)`."""
+
+    def __init__(self, path: Path, clock: Clock, *, readers: int):
+        self.path = path
+        self._clock = clock
+        self._reader_count = readers
+        self._lock = WriteLock(path.parent)
+        self._writer: Connection | None = None
+        self._idle: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
+        self._readers: list[Connection] = []
+        self._waiting: deque[_Unit] = deque()
+        self._drain: asyncio.Task[None] | None = None
+        self._is_closing = False
+        self.problem = ""
+        """Why the writer takes no units just now; empty when it does."""
+        self.groups = 0
+        self.units = 0
+
+    @classmethod
+    async def open(cls, path: Path, clock: Clock, *, readers: int = 2) -> "SqliteDb":
+        """Open an existing, migrated file."""
+        db = cls(path, clock, readers=readers)
+        await db._connect()
+        return db
+
+    async def read(self, fn: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a look in one snapshot on a reader's thread."""
+        reader = await self._idle.get()
+        try:
+            return await asyncio.shield(reader.run(_look, self._clock.now(), fn, args, kwargs))
+        finally:
+            self._idle.put_nowait(reader)
+
+    async def write(self, fn: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a change in the next group; returns after its COMMIT. A cancelled caller does not cancel the change."""
+        if self.problem or self._is_closing:
+            raise Unavailable("The shop cannot write just now: {problem}.", problem=self.problem or "it is stopping")
+        if len(self._waiting) >= MAX_WAITING:
+            raise Unavailable("The shop is very busy. Please try again in a moment.", code="busy")
+        unit = _Unit(fn, args, kwargs, asyncio.get_running_loop().create_future())
+        self._waiting.append(unit)
+        if self._drain is None or self._drain.done():
+            self._drain = asyncio.create_task(self._drain_groups())
+        return cast(T, await asyncio.shield(unit.done))
+
+    async def close(self) -> None:
+        """Finish what is queued, checkpoint, and let go of the files."""
+        self._is_closing = True
+        if self._drain is not None:
+            await self._drain
+        await self._disconnect()
+        self._lock.close()
+
+    async def _drain_groups(self) -> None:
+        while self._waiting:
+            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
+            try:
+                assert self._writer is not None
+                answers = await self._writer.run(self._commit_group, [(u.fn, u.args, u.kwargs) for u in group])
+            except UnknownOutcome as unknown:
+                answers = [_Failed(unknown)] * len(group)
+                await self._recover(unknown)
+            except Exception as error:  # the group was undone as a whole: a full disk, a lock that did not come
+                log.error("write group failed", error=repr(error))
+                refused = Unavailable("The shop cannot write just now: {problem}.", problem=str(error))
+                answers = [_Failed(refused)] * len(group)
+            self.groups += 1
+            self.units += len(group)
+            for unit, answer in zip(group, answers, strict=True):
+                _answer(unit.done, answer)
+
+    def _commit_group(self, con: sqlite3.Connection, group: list[tuple[Any, ...]]) -> list[Any]:
+        """On the writer's thread: every unit in its savepoint, then one COMMIT."""
+        with self._lock:
+            con.execute("BEGIN IMMEDIATE")
+            try:
+                answers = [_run_unit(con, self._clock.now(), *unit) for unit in group]
+            except BaseException:
+                if con.in_transaction:  # not so after a full disk: SQLite has rolled back already (promises V-5)
+                    con.execute("ROLLBACK")
+                raise
+            try:
+                con.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise UnknownOutcome(
+                    "The shop could not confirm this change ({problem}). Retry with the same key to learn its outcome.",
+                    problem=str(error),
+                ) from error
+        return answers
+
+    async def _recover(self, unknown: UnknownOutcome) -> None:
+        """Reopen the file, so that what the log really holds is what everyone sees; until then no unit is taken."""
+        self.problem = "a commit could not be confirmed"
+        log.critical("commit failed, reopening the database", error=unknown.text())
+        while self._waiting:
+            _answer(self._waiting.popleft().done, _Failed(Unavailable("The shop cannot write just now: {problem}.", problem=self.problem)))
+        for attempt in range(1, 11):
+            try:
+                await self._disconnect()
+                await self._connect()
+                assert self._writer is not None
+                await self._writer.run(_prove)
+                self.problem = ""
+                log.warning("database reopened", attempt=attempt)
+                return
+            except (sqlite3.Error, OSError, ValueError) as error:
+                log.error("reopening failed", attempt=attempt, error=repr(error))
+                await asyncio.sleep(min(2.0**attempt / 10, 10))
+        self.problem = "the database could not be reopened; see the log, then restart"
+
+    async def _connect(self) -> None:
+        self._writer = await _connection(self.path, f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+        for _ in range(self._reader_count):
+            reader = await _connection(self.path, "PRAGMA wal_autocheckpoint=0", "PRAGMA query_only=1")
+            self._readers.append(reader)
+            self._idle.put_nowait(reader)
+
+    async def _disconnect(self) -> None:
+        readers, self._readers = self._readers, []
+        for _ in readers:
+            reader = await self._idle.get()
+            await reader.close()
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            await writer.run(self._close_alone)
+            await writer.close()
+
+    def _close_alone(self, con: sqlite3.Connection) -> None:
+        """The last connection to close checkpoints: do that under the lock, like every checkpoint."""
+        with self._lock:
+            con.close()
+
+
+def _run_unit(con: sqlite3.Connection, now: int, fn: Callable[..., T], args: Any, kwargs: Any) -> T | _Failed:
+    con.execute("SAVEPOINT unit")
+    try:
+        answer = fn(SqliteTx(con, now), *args, **kwargs)
+    except Exception as error:
+        if not con.in_transaction:
+            raise
+        con.execute("ROLLBACK TO unit")
+        con.execute("RELEASE unit")
+        return _Failed(error)
+    con.execute("RELEASE unit")
+    return answer
+
+
+def _look(con: sqlite3.Connection, now: int, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
+    con.execute("BEGIN")
+    try:
+        return fn(SqliteTx(con, now), *args, **kwargs)
+    finally:
+        if con.in_transaction:
+            con.execute("ROLLBACK")
+
+
+def _prove(con: sqlite3.Connection) -> None:
+    busy, *_ = con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    (verdict,) = con.execute("PRAGMA quick_check(1)").fetchone()
+    if busy or verdict != "ok":
+        raise sqlite3.DatabaseError(f"checkpoint busy={busy}, quick_check {verdict}")
+
+
+def _answer(done: "asyncio.Future[Any]", answer: Any) -> None:
+    if done.done():
+        return
+    if isinstance(answer, _Failed):
+        done.set_exception(answer.error)
+        if isinstance(answer.error, Refusal):
+            done.exception()  # a caller that went away leaves no "never retrieved" noise
+    else:
+        done.set_result(answer)
+
+
+async def _connection(path: Path, *pragmas: str) -> Connection:
+    def connect() -> sqlite3.Connection:
+        con = sqlite3.connect(f"file:{path.as_posix()}?mode=rw", uri=True, isolation_level=None, timeout=10, cached_statements=512)
+        for pragma in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON", "PRAGMA temp_store=MEMORY", *pragmas):
+            con.execute(pragma).fetchall()
+        return con
+
+    return await Connection(connect, iter_chunk_size=64)

@@ -1,0 +1,1 @@
+"""The ground floor: pure values that know no shop, no database and no web."""

@@ -1,0 +1,62 @@
+"""Names for things: random numbers for people, snowflakes for rows that need their key before they are written."""
+
+import hashlib
+import secrets
+import threading
+import time
+from datetime import UTC, datetime
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford base 32: no I, L, O, U, so that a number survives a telephone."""
+
+_EPOCH_MS = 1_577_836_800_000  # 2020-01-01
+_SEQUENCE_BITS = 12
+_NODE_BITS = 10
+
+
+class Snowflakes:
+    """Unique 63-bit keys in rising order: 41 bits of milliseconds, 10 of node, 12 of sequence. Safe across threads.
+
+    The node is random for each process unless given; it only has to differ among processes that write in the same millisecond.
+    """
+
+    def __init__(self, node: int | None = None):
+        self._node = secrets.randbelow(1 << _NODE_BITS) if node is None else node
+        self._last = 0
+        self._lock = threading.Lock()
+
+    def take(self, count: int = 1) -> list[int]:
+        """The next `count` keys."""
+        with self._lock:
+            tick = (time.time_ns() // 1_000_000 - _EPOCH_MS) << _SEQUENCE_BITS
+            first = max(tick, self._last + 1)
+            self._last = first + count - 1
+            return [self._key(n) for n in range(first, first + count)]
+
+    def _key(self, n: int) -> int:
+        ms, sequence = n >> _SEQUENCE_BITS, n & ((1 << _SEQUENCE_BITS) - 1)
+        return (((ms << _NODE_BITS) | self._node) << _SEQUENCE_BITS) | sequence
+
+
+snowflakes = Snowflakes()
+
+
+def random_text(length: int) -> str:
+    """`length` random characters of ALPHABET, five bits each."""
+    bits = secrets.randbits(5 * length)
+    return "".join(ALPHABET[(bits >> (5 * i)) & 31] for i in range(length))
+
+
+def number(prefix: str, now: int, *, length: int = 14) -> str:
+    """A number such as `K261101` + 14 random characters (70 bits): dated for people, not guessable, safe in any gateway's field."""
+    return prefix + datetime.fromtimestamp(now / 1000, UTC).strftime("%y%m%d") + random_text(length)
+
+
+def token() -> str:
+    """A fresh secret of 192 random bits for links and cookies."""
+    return secrets.token_urlsafe(24)
+
+
+def digest(secret: str) -> bytes:
+    """What is stored of a high-entropy secret: SHA-256. Not for passwords."""
+    return hashlib.sha256(secret.encode()).digest()

@@ -1,0 +1,33 @@
+"""How an event becomes bytes and a hash (promises, "Audit log")."""
+
+import hashlib
+
+import msgspec
+
+from kashop.audit.types import Event
+
+GENESIS = bytes(32)
+
+
+def chained(event: Event) -> bytes:
+    """The hash of an event, over everything in it but itself."""
+    content = [
+        event.seq,
+        event.at,
+        event.name,
+        event.actor_kind,
+        event.actor_ref,
+        event.session,
+        event.request_id,
+        event.object_kind,
+        event.object_id,
+        None if event.personal_hash is None else event.personal_hash.hex(),
+        event.reason,
+        event.payload,
+    ]
+    return hashlib.blake2b(b"kashop/audit/v1" + event.prev_hash + msgspec.json.encode(content), digest_size=32).digest()
+
+
+def commitment(salt: bytes, value: str) -> bytes:
+    """What stands in the chain for personal values."""
+    return hashlib.blake2b(salt + value.encode(), digest_size=32).digest()

@@ -1,0 +1,31 @@
+"""Small questions about texts that people type."""
+
+import re
+import unicodedata
+
+_EMAIL = re.compile(r"[^\s@\"<>(),:;\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?\.[A-Za-z0-9-]{2,63}")
+_PHONE = re.compile(r"\+?[0-9][0-9 -]{5,18}[0-9]", re.ASCII)
+_QQ = re.compile(r"[1-9][0-9]{4,11}", re.ASCII)
+
+
+def is_email(text: str) -> bool:
+    """Whether mail could be sent there; not whether it arrives."""
+    return len(text) <= 254 and bool(_EMAIL.fullmatch(text)) and ".." not in text
+
+
+def is_phone(text: str) -> bool:
+    """Whether it reads like a phone number."""
+    return bool(_PHONE.fullmatch(text))
+
+
+def is_qq(text: str) -> bool:
+    """Whether it reads like a QQ number."""
+    return bool(_QQ.fullmatch(text))
+
+
+def is_plain(text: str) -> bool:
+    """No control characters, lone surrogates or direction overrides; line ends and tabs are none."""
+    return not any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t" or c in _OVERRIDES for c in text)
+
+
+_OVERRIDES = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"

@@ -1,0 +1,117 @@
+"""What the process needs before the database is open: `kashop.toml` in the data directory, then `KASHOP_*`.
+
+A secret has a `…_FILE` twin; a twin that cannot be read fails loudly.
+"""
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kashop.lib.errors import Invalid
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """One process's configuration. `base_url` is empty until known; then it has no slash at its end."""
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    base_url: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    unseal_key_file: Path
+    log_format: str = "text"
+    log_level: str = "info"
+
+    @property
+    def database(self) -> Path:
+        """The database file."""
+        return self.data / "kashop.db"
+
+    @property
+    def url(self) -> str:
+        """Where buyers and gateways reach the shop."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.base_url or f"http://{host}:{self.port}"
+
+
+_NAMES = ("host", "port", "base_url", "trusted_proxies", "unseal_key_file", "log_format", "log_level")
+
+
+def load(data: Path, environ: Mapping[str, str] = os.environ, **given: Any) -> Config:
+    """The configuration of a data directory: file, then environment, then what the command line gave (None: not given).
+
+    Raises Invalid for the name that is wrong.
+    """
+    data = data.absolute()
+    values: dict[str, Any] = {"unseal_key_file": str(default_key_file(data))}
+    values |= _from_file(data / "kashop.toml")
+    values |= _from_environ(environ)
+    values |= {k: v for k, v in given.items() if v is not None}
+    if isinstance(proxies := values.get("trusted_proxies"), str):
+        values["trusted_proxies"] = [p.strip() for p in proxies.split(",") if p.strip()]
+    try:
+        config = msgspec.convert({**values, "data": data}, Config, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise Invalid.of("configuration", "{problem}", problem=error) from None
+    return _checked(config)
+
+
+def default_key_file(data: Path) -> Path:
+    """`/etc/kashop/unseal.key` for root's one shop under /var/lib, otherwise beside the data directory; never inside it."""
+    if os.geteuid() == 0 and data == Path("/var/lib/kashop"):
+        return Path("/etc/kashop/unseal.key")
+    return data.with_name(data.name + ".key")
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Invalid.of("kashop.toml", "{problem}", problem=error) from None
+    if unknown := set(values) - set(_NAMES):
+        raise Invalid.of("kashop.toml", "There is no setting {names}.", names=", ".join(sorted(unknown)))
+    return values
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in _NAMES:
+        key = f"KASHOP_{name.upper()}"
+        if key in environ:
+            found[name] = environ[key]
+        elif f"{key}_FILE" in environ and not name.endswith("_file"):
+            try:
+                found[name] = Path(environ[f"{key}_FILE"]).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise Invalid.of(f"{key}_FILE", "{problem}", problem=error) from None
+    return found
+
+
+def _path(kind: type, value: Any) -> Any:
+    if kind is not None and issubclass(kind, Path):
+        return Path(value)
+    raise NotImplementedError(kind)
+
+
+def _checked(config: Config) -> Config:
+    if not 0 <= config.port <= 65535:
+        raise Invalid.of("port", "Write a port from 1 to 65535.")
+    if config.base_url and not config.base_url.startswith(("http://", "https://")):
+        raise Invalid.of("base_url", "Write an address that begins with https:// or http://.")
+    if config.log_format not in ("text", "json"):
+        raise Invalid.of("log_format", "Write text or json.")
+    for proxy in config.trusted_proxies:
+        try:
+            ipaddress.ip_network(proxy, strict=False)
+        except ValueError:
+            raise Invalid.of("trusted_proxies", "{proxy} is not an address or a network.", proxy=proxy) from None
+    if config.unseal_key_file.absolute().is_relative_to(config.data):
+        raise Invalid.of("unseal_key_file", "The unseal key must stand outside the data directory.")
+    return msgspec.structs.replace(config, base_url=config.base_url.rstrip("/"))

@@ -1,0 +1,149 @@
+"""The key hierarchy and the seals (promises, "Key hierarchy").
+
+unseal secret → KEK → root key → one derived key per purpose; wrap key → data key per product and epoch → code. Derived by keyed BLAKE2b
+with a 16-byte personalisation; sealed by XChaCha20-Poly1305 with a random nonce and the blob's identity as associated data.
+"""
+
+import hmac
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable
+
+import nacl.exceptions
+from nacl.bindings import (
+    crypto_aead_xchacha20poly1305_ietf_decrypt,
+    crypto_aead_xchacha20poly1305_ietf_encrypt,
+    crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
+)
+from nacl.encoding import RawEncoder
+from nacl.hash import blake2b
+from nacl.utils import random
+
+from kashop.vault.types import DataKey
+
+VERSION = b"\x01"
+KEY_BYTES = 32
+
+_NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+
+
+class Tampered(Exception):
+    """A sealed blob does not open where it stands: moved, altered, or of another shop. Names the place, never the content."""
+
+
+class Keyring:
+    """The keys of an unsealed shop. Thread-safe: its only state is a cache of data keys, each written once."""
+
+    def __init__(self, shop_id: str, root: bytes):
+        if len(root) != KEY_BYTES:
+            raise ValueError("a root key has 32 bytes")
+        self._shop = shop_id.encode()
+        self._wrap = _derive(root, "wrap")
+        self._fingerprint = _derive(root, "fingerprint")
+        self._settings = _derive(root, "settings")
+        self._cookie = _derive(root, "cookie")
+        self._token = _derive(root, "order token")
+        self._data: dict[tuple[int, int], bytes] = {}
+
+    def __repr__(self) -> str:
+        return "<Keyring>"
+
+    def new_data_key(self, product_id: int, epoch: int) -> DataKey:
+        """A fresh random key for a product and epoch, wrapped. Stores nothing."""
+        key = random(KEY_BYTES)
+        return DataKey(product_id, epoch, _seal(self._wrap, key, self._data_key_name(product_id, epoch)))
+
+    def learn(self, keys: Iterable[DataKey]) -> None:
+        """Unwrap data keys for use. Raises Tampered."""
+        for k in keys:
+            if (k.product_id, k.epoch) not in self._data:
+                name = self._data_key_name(k.product_id, k.epoch)
+                self._data[k.product_id, k.epoch] = _open(self._wrap, k.wrapped, name)
+
+    def knows(self, product_id: int, epoch: int) -> bool:
+        """Whether the data key was learnt."""
+        return (product_id, epoch) in self._data
+
+    def seal_code(self, text: str, *, product_id: int, epoch: int, code_id: int) -> bytes:
+        """A code as it may be stored: bound to its row, product, epoch and shop."""
+        return _seal(self._data[product_id, epoch], text.encode(), self._code_name(product_id, epoch, code_id))
+
+    def open_code(self, sealed: bytes, *, product_id: int, epoch: int, code_id: int) -> str:
+        """The code. Only after its audit row is committed. Raises Tampered."""
+        return _open(self._data[product_id, epoch], sealed, self._code_name(product_id, epoch, code_id)).decode()
+
+    def fingerprint(self, normal: str, *, scope: bytes = b"") -> bytes:
+        """32 bytes that are equal for equal normalised codes and tell nothing else. `scope` sets texts apart that may repeat."""
+        return blake2b(_joined(self._shop, scope, normal.encode()), key=self._fingerprint, encoder=RawEncoder)
+
+    def seal_settings(self, plain: bytes, *, name: str) -> bytes:
+        """Secrets of a setting or a gateway account, bound to its name."""
+        return _seal(self._settings, plain, _joined(b"kashop/setting/v1", self._shop, name.encode()))
+
+    def open_settings(self, sealed: bytes, *, name: str) -> bytes:
+        """The inverse of `seal_settings`. Raises Tampered."""
+        return _open(self._settings, sealed, _joined(b"kashop/setting/v1", self._shop, name.encode()))
+
+    def order_token(self, order_no: str) -> str:
+        """The secret of an order's link: 192 bits, the same whenever asked, so that a replayed request gets the same answer."""
+        mac = blake2b(_joined(self._shop, order_no.encode()), digest_size=24, key=self._token, encoder=RawEncoder)
+        return _text(mac)
+
+    def sign(self, purpose: str, text: str) -> str:
+        """A MAC for what we hand to a browser and want back unchanged."""
+        return _text(blake2b(_joined(purpose.encode(), text.encode()), digest_size=24, key=self._cookie, encoder=RawEncoder))
+
+    def is_signed(self, purpose: str, text: str, mac: str) -> bool:
+        """Whether `mac` came from `sign`, in constant time."""
+        return hmac.compare_digest(self.sign(purpose, text).encode(), mac.encode())
+
+    def _data_key_name(self, product_id: int, epoch: int) -> bytes:
+        return _joined(b"kashop/dek/v1", self._shop, b"%d" % product_id, b"%d" % epoch)
+
+    def _code_name(self, product_id: int, epoch: int, code_id: int) -> bytes:
+        return _joined(b"kashop/code/v1", self._shop, b"%d" % product_id, b"%d" % code_id, b"%d" % epoch)
+
+
+def wrap_root(root: bytes, secret: bytes, *, shop_id: str, method: str) -> bytes:
+    """The root key wrapped under an unseal secret."""
+    return _seal(_derive(secret, "kek"), root, _root_name(shop_id, method))
+
+
+def unwrap_root(wrapped: bytes, secret: bytes, *, shop_id: str, method: str) -> bytes:
+    """The inverse of `wrap_root`. Raises Tampered when the secret is another shop's or the blob was changed."""
+    return _open(_derive(secret, "kek"), wrapped, _root_name(shop_id, method))
+
+
+def _root_name(shop_id: str, method: str) -> bytes:
+    return _joined(b"kashop/root/v1", shop_id.encode(), method.encode())
+
+
+def _derive(key: bytes, purpose: str) -> bytes:
+    person = f"kashop {purpose}".encode()[:16].ljust(16, b"\0")
+    return blake2b(b"", digest_size=KEY_BYTES, key=key, person=person, encoder=RawEncoder)
+
+
+def _seal(key: bytes, plain: bytes, name: bytes) -> bytes:
+    nonce = random(_NONCE)
+    return VERSION + nonce + crypto_aead_xchacha20poly1305_ietf_encrypt(plain, name, nonce, key)
+
+
+def _open(key: bytes, blob: bytes, name: bytes) -> bytes:
+    if blob[:1] != VERSION or len(blob) <= 1 + _NONCE:
+        raise Tampered(_readable(name))
+    nonce, sealed = blob[1 : 1 + _NONCE], blob[1 + _NONCE :]
+    try:
+        return crypto_aead_xchacha20poly1305_ietf_decrypt(sealed, name, nonce, key)
+    except nacl.exceptions.CryptoError:
+        raise Tampered(_readable(name)) from None
+
+
+def _joined(*parts: bytes) -> bytes:
+    return b"".join(len(p).to_bytes(4, "big") + p for p in parts)
+
+
+def _readable(name: bytes) -> str:
+    return "".join(c for c in name.decode("ascii", "replace") if c.isprintable())
+
+
+def _text(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -1,0 +1,241 @@
+"""Themes: where a page's template, its assets and its words come from.
+
+Always true: templates run in Jinja's immutable sandbox with autoescape, and see only what is handed to them; an
+asset's address holds a digest of its content, so that it may be kept for ever; all but templates is read at start.
+"""
+
+import gzip
+import hashlib
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PrefixLoader,
+    StrictUndefined,
+    Undefined,
+)
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from kashop.lib.money import Money
+from kashop.lib.where import shipped
+from kashop.web.marks import markdown, qr_svg
+from kashop.web.text import Catalogue, core_catalogues, marked, money_text, read_catalogues, time_mark
+
+THEME_API = 1
+
+ASSET_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+    ".ico": "image/x-icon",
+    ".woff2": "font/woff2",
+}
+"""The only kinds of file that a theme serves."""
+
+MAX_ASSET = 2 * 1024 * 1024
+
+_WORTH_GZIP = {".css", ".js", ".svg"}
+
+
+class ThemeBroken(Exception):
+    """A theme cannot be used; the message says which and why."""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """`theme.toml`."""
+
+    id: str
+    name: str
+    version: str
+    theme_api: int
+    license: str = ""
+    author: str = ""
+    kashop: str = ""
+    extends: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file of a theme, ready to send."""
+
+    body: bytes
+    gzipped: bytes | None
+    content_type: str
+    digest: str
+
+
+class Assets:
+    """The files that a theme, or the panel, serves: `url('app.css')` → `/t/default/1a2b3c4d/app.css`."""
+
+    def __init__(self, prefix: str, files: Mapping[str, Asset]):
+        self._prefix = prefix
+        self.files = files
+
+    @classmethod
+    def read(cls, prefix: str, folders: list[Path]) -> "Assets":
+        """Every servable file of the folders; the first folder that has a path wins."""
+        files: dict[str, Asset] = {}
+        for folder in reversed(folders):
+            for path in sorted(folder.rglob("*")):
+                name = path.relative_to(folder)
+                if path.suffix in ASSET_TYPES and path.is_file() and _is_plain(path, folder):
+                    files[PurePosixPath(name).as_posix()] = _read_asset(path)
+        return cls(prefix, files)
+
+    def url(self, path: str) -> str:
+        """The address of an asset, for ever the same content."""
+        asset = self.files.get(path)
+        if asset is None:
+            raise LookupError(f"no asset {path!r}")
+        return f"{self._prefix}/{asset.digest}/{path}"
+
+
+def _is_plain(path: Path, folder: Path) -> bool:
+    return (
+        not path.is_symlink()
+        and path.resolve().is_relative_to(folder.resolve())
+        and path.stat().st_size <= MAX_ASSET
+    )
+
+
+def _read_asset(path: Path) -> Asset:
+    body = path.read_bytes()
+    squeezed = gzip.compress(body, 9, mtime=0) if path.suffix in _WORTH_GZIP else None
+    digest = hashlib.blake2b(body, digest_size=4).hexdigest()
+    return Asset(body, squeezed, ASSET_TYPES[path.suffix], digest)
+
+
+class Theme:
+    """A theme and the themes that it extends, ready to render. Make one with `load_theme`."""
+
+    def __init__(self, chain: list[tuple[Manifest, Path]], timezone: Callable[[], str], *, is_strict: bool):
+        self.manifest = chain[0][0]
+        self._chain = chain
+        self._timezone = timezone
+        self._is_strict = is_strict
+        self._environments: dict[str, Environment] = {}
+        self.assets = Assets.read(f"/t/{self.manifest.id}", [root / "assets" for _, root in chain])
+
+    @cached_property
+    def catalogues(self) -> dict[str, Catalogue]:
+        """The words of each locale: the theme's own, then its parents', then the core's."""
+        merged = dict(core_catalogues())
+        for _, root in reversed(self._chain):
+            for locale, catalogue in read_catalogues(root / "locales").items():
+                merged[locale] = catalogue.over(merged[locale]) if locale in merged else catalogue
+        return merged
+
+    def environment(self, locale: str) -> Environment:
+        """The theme's templates in one language."""
+        if locale not in self._environments:
+            made = make_environment(
+                loader=self._loader(),
+                catalogue=self.catalogues[locale],
+                timezone=self._timezone,
+                is_strict=self._is_strict,
+            )
+            made.globals["asset"] = self.assets.url
+            made.globals["theme"] = self.manifest
+            self._environments[locale] = made
+        return self._environments[locale]
+
+    def _loader(self) -> BaseLoader:
+        """Child before parent; `default/product.html` names one theme's file, so a child may extend it."""
+        by_theme: dict[str, BaseLoader] = {
+            m.id: FileSystemLoader(root / "templates") for m, root in self._chain
+        }
+        return ChoiceLoader([*by_theme.values(), PrefixLoader(by_theme)])
+
+
+def load_theme(
+    name: str,
+    *,
+    data: Path | None = None,
+    timezone: Callable[[], str] = lambda: "UTC",
+    is_strict: bool = False,
+) -> Theme:
+    """A theme of the data directory or of kashop, with what it extends. Raises ThemeBroken."""
+    chain: list[tuple[Manifest, Path]] = []
+    wanted = name
+    while wanted:
+        if any(m.id == wanted for m, _ in chain):
+            raise ThemeBroken(f"theme {name}: {wanted} extends itself")
+        chain.append(_read_manifest(wanted, data))
+        wanted = chain[-1][0].extends
+    return Theme(chain, timezone, is_strict=is_strict)
+
+
+def _read_manifest(name: str, data: Path | None) -> tuple[Manifest, Path]:
+    homes = [home for home in (data and data / "themes", shipped("themes")) if home]
+    for home in homes:
+        file = home / name / "theme.toml"
+        if file.parent.parent == home and file.is_file():
+            break
+    else:
+        raise ThemeBroken(f"theme {name}: there is no theme.toml")
+    try:
+        manifest = msgspec.convert(tomllib.loads(file.read_text("utf-8")), Manifest)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as problem:
+        raise ThemeBroken(f"theme {name}: {problem}") from problem
+    if manifest.id != name:
+        raise ThemeBroken(f"theme {name}: its id is {manifest.id}")
+    if manifest.theme_api != THEME_API:
+        raise ThemeBroken(
+            f"theme {name}: made for theme_api {manifest.theme_api}, this kashop has {THEME_API}"
+        )
+    return manifest, file.parent
+
+
+def make_environment(
+    *, loader: BaseLoader, catalogue: Catalogue, timezone: Callable[[], str], is_strict: bool = False
+) -> Environment:
+    """Jinja as kashop uses it everywhere, in one language.
+
+    In every template: `_('… {name} …', name=…)`, `ngettext(one, many, n)`, `money(amount)`, `when(ms)`,
+    `markdown(text)`, `qr_svg(text)`, `locale`.
+    """
+    environment = ImmutableSandboxedEnvironment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined if is_strict else Undefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals = {
+        **_words(catalogue, timezone),
+        "locale": catalogue.locale,
+        "markdown": markdown,
+        "qr_svg": qr_svg,
+    }
+    return environment
+
+
+def _words(catalogue: Catalogue, timezone: Callable[[], str]) -> dict[str, Any]:
+    def translate(message: str, /, **detail: object) -> Markup:
+        return marked(catalogue.gettext(message), detail)
+
+    def translate_many(one: str, many: str, n: int, /, **detail: object) -> Markup:
+        return marked(catalogue.ngettext(one, many, n), {"n": n, **detail})
+
+    def money(amount: Money) -> str:
+        return money_text(amount, catalogue.locale)
+
+    def when(ms: int) -> Markup:
+        return time_mark(ms, timezone())
+
+    return {"_": translate, "gettext": translate, "ngettext": translate_many, "money": money, "when": when}

@@ -1,0 +1,76 @@
+"""Changes that deliver."""
+
+from kashop.audit.writes import record
+from kashop.db import Tx
+from kashop.inventory import writes as inventory
+from kashop.inventory.types import BatchDraft, SealedCode
+from kashop.lib.actor import Actor
+from kashop.lib.clock import MINUTE
+from kashop.lib.errors import Conflict, Invalid, SoldOut
+from kashop.orders import reads as orders_reads
+from kashop.orders import writes as orders
+from kashop.orders.types import Line, Order
+
+
+def deliver_auto(tx: Tx, order_id: int, actor: Actor) -> str:
+    """Deliver every automatic line of a paid order that can be, and move the order on; its state then.
+
+    A line whose hold is gone takes fresh codes; with none left the order is on the desk as short_of_stock.
+    """
+    order = orders_reads.get(tx, order_id)
+    if order.status not in ("paid", "delivering"):
+        return order.status
+    is_short = False
+    for line in orders_reads.lines(tx, order_id):
+        if line.delivery == "auto" and line.delivered < line.quantity:
+            is_short |= not _deliver_line(tx, order, line, actor)
+    if is_short:
+        orders.open_exception(tx, order_id, "short_of_stock", actor)
+        return order.status
+    orders.close_exceptions(tx, order_id, ("short_of_stock", "delivery_failed"), actor, reason="delivered")
+    return orders.mark_progress(tx, order_id, actor)
+
+
+def _deliver_line(tx: Tx, order: Order, line: Line, actor: Actor) -> bool:
+    sold = inventory.sell(tx, line_id=line.line_id, sku_id=line.sku_id, pool_id=order.pool_id)
+    missing = line.quantity - line.delivered - len(sold)
+    if missing:
+        until = tx.now + MINUTE
+        try:
+            inventory.hold(
+                tx, line_id=line.line_id, sku_id=line.sku_id, pool_id=order.pool_id, quantity=missing, until=until
+            )
+        except SoldOut:
+            if sold:  # cannot be: a line's codes are held and given back together
+                raise Conflict("A line holds only part of its codes.") from None
+            return False
+        sold += inventory.sell(tx, line_id=line.line_id, sku_id=line.sku_id, pool_id=order.pool_id)
+    orders.count_delivered(tx, line.line_id, len(sold))
+    record(tx, "line.delivered", actor, ("order", order.order_id), line=line.line_id, codes=sold)
+    return True
+
+
+def deliver_manual(tx: Tx, order_id: int, line_id: int, codes: list[SealedCode], actor: Actor) -> str:
+    """Deliver a manual line with what staff wrote, sealed; the order's state then."""
+    order = orders_reads.get(tx, order_id)
+    line = next((each for each in orders_reads.lines(tx, order_id) if each.line_id == line_id), None)
+    if line is None or line.delivery != "manual":
+        raise Invalid.of("line", "This order has no such line to deliver by hand.")
+    if order.status not in ("paid", "delivering"):
+        raise Conflict("Only a paid order can be delivered.", code="not_paid")
+    if len(codes) != line.quantity:
+        raise Invalid.of("content", "Write {quantity} entries, one for each.", quantity=line.quantity)
+    draft = BatchDraft(
+        product_id=line.product_id, sku_id=line.sku_id, pool_id=order.pool_id, kind="manual", name=order.order_no
+    )
+    orders.count_delivered(tx, line_id, len(codes))
+    sold = inventory.add_sold(tx, draft, codes, line_id=line_id, actor=actor)
+    record(tx, "line.delivered", actor, ("order", order_id), line=line_id, codes=sold)
+    return orders.mark_progress(tx, order_id, actor)
+
+
+def record_reveal(tx: Tx, order_id: int, code_ids: list[int], actor: Actor, *, how: str) -> None:
+    """Write down, for each code, that it is about to be shown."""
+    for code_id in code_ids:
+        record(tx, "code.revealed", actor, ("code", code_id), order=order_id, how=how)
+    record(tx, "order.revealed", actor, ("order", order_id), count=len(code_ids), how=how)

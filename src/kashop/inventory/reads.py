@@ -1,0 +1,64 @@
+"""Looks at the stock."""
+
+from kashop.db import Reader
+from kashop.inventory.types import DEFAULT_POOL, Batch, Count, Masked, OwnedCode, Pool
+from kashop.lib.errors import Invalid
+
+
+def pool_of(db: Reader, channel: str) -> int:
+    """The pool that a channel sells from."""
+    sql = "SELECT pool_id FROM pool_channels WHERE channel = :channel"
+    found = db.value(sql, channel=channel)
+    return int(found if found is not None else get_pool(db, DEFAULT_POOL).pool_id)
+
+
+def get_pool(db: Reader, slug: str) -> Pool:
+    """The pool of that name. Raises Invalid."""
+    pool = db.one("SELECT pool_id, slug, name FROM pools WHERE slug = :slug", Pool, slug=slug)
+    if pool is None:
+        raise Invalid.of("pool", "There is no pool {slug}.", slug=slug)
+    return pool
+
+
+def count_free(db: Reader, pool_id: int) -> dict[int, int]:
+    """Free codes by SKU in one pool."""
+    return {c.sku_id: c.free for c in counts(db) if c.pool_id == pool_id}
+
+
+def counts(db: Reader) -> list[Count]:
+    """The kept counts of every SKU and pool."""
+    return db.all("SELECT sku_id, pool_id, free, held, sold, void FROM stock_counts ORDER BY sku_id, pool_id", Count)
+
+
+def count_of(db: Reader, sku_id: int, pool_id: int) -> int:
+    """Free codes of one SKU in one pool."""
+    sql = "SELECT free FROM stock_counts WHERE sku_id = :sku_id AND pool_id = :pool_id"
+    return int(db.value(sql, sku_id=sku_id, pool_id=pool_id) or 0)
+
+
+def known_fingerprints(db: Reader, fingerprints: list[bytes]) -> set[bytes]:
+    """Which of these the shop has ever held, whatever became of them."""
+    sql = "SELECT fingerprint FROM codes WHERE fingerprint = :fingerprint"
+    return {f for f in fingerprints if db.value(sql, fingerprint=f) is not None}
+
+
+def owned_codes(db: Reader, line_id: int) -> list[OwnedCode]:
+    """The codes sold on a line, sealed, in the order they were taken."""
+    sql = """SELECT code_id, product_id, line_id, epoch, sealed FROM codes
+             WHERE line_id = :line_id AND status = 'sold' ORDER BY code_id"""
+    return db.all(sql, OwnedCode, line_id=line_id)
+
+
+def codes_of_batch(db: Reader, batch_id: int, after: int, *, limit: int = 100) -> list[Masked]:
+    """A batch's codes after a cursor, without themselves."""
+    sql = """SELECT code_id, batch_id, sku_id, status, line_id, changed_at FROM codes
+             WHERE batch_id = :batch_id AND code_id > :after ORDER BY code_id LIMIT :limit"""
+    return db.all(sql, Masked, batch_id=batch_id, after=after, limit=limit)
+
+
+def batches(db: Reader, *, limit: int = 200) -> list[Batch]:
+    """The newest imports first."""
+    sql = """SELECT batch_id, product_id, sku_id, pool_id, kind, name, source, cost_minor, expires_on, note, status, imported,
+               duplicates, bad, created_by, created_at
+             FROM batches WHERE kind = 'import' ORDER BY batch_id DESC LIMIT :limit"""
+    return db.all(sql, Batch, limit=limit)

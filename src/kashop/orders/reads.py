@@ -1,0 +1,104 @@
+"""Looks at orders."""
+
+from kashop.db import Reader
+from kashop.lib.errors import NotFound
+from kashop.orders.types import DeskRow, Line, Order, OrderException, Replay
+
+
+def find(db: Reader, order_no: str) -> Order | None:
+    """The order of that number."""
+    sql = """SELECT order_id, order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
+               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note
+             FROM orders WHERE order_no = :order_no"""
+    return db.one(sql, Order, order_no=order_no)
+
+
+def get(db: Reader, order_id: int) -> Order:
+    """The order of that id."""
+    sql = """SELECT order_id, order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
+               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note
+             FROM orders WHERE order_id = :order_id"""
+    order = db.one(sql, Order, order_id=order_id)
+    if order is None:
+        raise NotFound("There is no such order.")
+    return order
+
+
+def lines(db: Reader, order_id: int) -> list[Line]:
+    """An order's lines."""
+    sql = """SELECT line_id, order_id, product_id, sku_id, sku_code, product_name, sku_name, delivery, quantity, delivered,
+               unit_minor, total_minor, is_free, prices, fields
+             FROM order_lines WHERE order_id = :order_id ORDER BY line_id"""
+    return db.all(sql, Line, order_id=order_id)
+
+
+def open_exceptions(db: Reader, order_id: int) -> list[OrderException]:
+    """What is on the desk about an order, oldest first."""
+    return [e for e in exceptions(db, order_id) if e.closed_at is None]
+
+
+def exceptions(db: Reader, order_id: int) -> list[OrderException]:
+    """What ever was on the desk about an order, oldest first."""
+    sql = """SELECT exception_id, order_id, kind, detail, opened_at, closed_at, closed_by, reason
+             FROM order_exceptions WHERE order_id = :order_id ORDER BY exception_id"""
+    return db.all(sql, OrderException, order_id=order_id)
+
+
+def desk(db: Reader, after: int = 0, *, limit: int = 100) -> list[DeskRow]:
+    """Open exceptions after a cursor, oldest first."""
+    sql = """SELECT e.exception_id, e.kind, e.detail, e.opened_at, o.order_no, o.status, o.currency, o.total_minor, o.paid_minor
+             FROM order_exceptions e JOIN orders o ON o.order_id = e.order_id
+             WHERE e.closed_at IS NULL AND e.exception_id > :after ORDER BY e.exception_id LIMIT :limit"""
+    return db.all(sql, DeskRow, after=after, limit=limit)
+
+
+def find_replay(db: Reader, scope: str, key_hash: bytes) -> Replay | None:
+    """What an idempotency key did before."""
+    sql = "SELECT request_digest, order_id FROM idempotency WHERE scope = :scope AND key_hash = :key_hash"
+    return db.one(sql, Replay, scope=scope, key_hash=key_hash)
+
+
+def due(db: Reader, *, limit: int) -> list[int]:
+    """Unpaid orders whose deadline has passed, longest overdue first."""
+    sql = """SELECT order_id FROM orders WHERE status = 'pending' AND expires_at <= :now
+             ORDER BY expires_at LIMIT :limit"""
+    return db.values(sql, now=db.now, limit=limit)
+
+
+def undelivered(db: Reader, before: int, *, limit: int) -> list[int]:
+    """Paid orders not delivered in whole that were paid before a time, oldest first."""
+    sql = """SELECT order_id FROM orders WHERE status IN ('paid', 'delivering') AND paid_at <= :before
+             ORDER BY paid_at LIMIT :limit"""
+    return db.values(sql, before=before, limit=limit)
+
+
+def of_contact(db: Reader, contact: str, *, limit: int) -> list[Order]:
+    """The newest orders of a contact that can be looked up by a password."""
+    sql = """SELECT order_id, order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
+               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note
+             FROM orders WHERE contact = :contact AND lookup_hash IS NOT NULL ORDER BY order_id DESC LIMIT :limit"""
+    return db.all(sql, Order, contact=contact, limit=limit)
+
+
+def page(db: Reader, before: int, *, limit: int = 50) -> list[Order]:
+    """Orders below a cursor (an order id), newest first."""
+    sql = """SELECT order_id, order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
+               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note
+             FROM orders WHERE order_id < :before ORDER BY order_id DESC LIMIT :limit"""
+    return db.all(sql, Order, before=before, limit=limit)
+
+
+def page_of_status(db: Reader, status: str, before: int, *, limit: int = 50) -> list[Order]:
+    """Orders in one state below a cursor, newest first."""
+    sql = """SELECT order_id, order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
+               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note
+             FROM orders WHERE status = :status AND order_id < :before ORDER BY order_id DESC LIMIT :limit"""
+    return db.all(sql, Order, status=status, before=before, limit=limit)
+
+
+def page_of_contact(db: Reader, contact: str, before: int, *, limit: int = 50) -> list[Order]:
+    """Orders of one contact below a cursor, newest first: for staff."""
+    sql = """SELECT order_id, order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
+               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note
+             FROM orders WHERE contact = :contact AND order_id < :before ORDER BY order_id DESC LIMIT :limit"""
+    return db.all(sql, Order, contact=contact, before=before, limit=limit)

@@ -1,0 +1,114 @@
+"""The orders' rows."""
+
+import msgspec
+
+
+class Order(msgspec.Struct, frozen=True):
+    """One order. `paid_minor` is the sum of its counted receipts."""
+
+    order_id: int
+    order_no: str
+    token_hash: bytes
+    channel: str
+    pool_id: int
+    status: str
+    contact_type: str
+    contact: str
+    lookup_hash: str | None
+    currency: str
+    total_minor: int
+    paid_minor: int
+    locale: str
+    created_at: int
+    expires_at: int
+    paid_at: int | None
+    delivered_at: int | None
+    ended_at: int | None
+    note: str
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One SKU on an order. `prices` and `fields` are JSON."""
+
+    line_id: int
+    order_id: int
+    product_id: int
+    sku_id: int
+    sku_code: str
+    product_name: str
+    sku_name: str
+    delivery: str
+    quantity: int
+    delivered: int
+    unit_minor: int
+    total_minor: int
+    is_free: int
+    prices: str
+    fields: str
+
+
+class OrderException(msgspec.Struct, frozen=True):
+    """Something about an order that a person, or a policy, has to settle. `detail` is JSON."""
+
+    exception_id: int
+    order_id: int
+    kind: str
+    detail: str
+    opened_at: int
+    closed_at: int | None
+    closed_by: str | None
+    reason: str | None
+
+
+class DeskRow(msgspec.Struct, frozen=True):
+    """An open exception with its order, as the desk lists it."""
+
+    exception_id: int
+    kind: str
+    detail: str
+    opened_at: int
+    order_no: str
+    status: str
+    currency: str
+    total_minor: int
+    paid_minor: int
+
+
+class LineDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """A priced line."""
+
+    product_id: int
+    sku_id: int
+    sku_code: str
+    product_name: str
+    sku_name: str
+    delivery: str
+    quantity: int
+    unit_minor: int
+    total_minor: int
+    is_free: bool
+    prices: str
+    fields: str
+
+
+class OrderDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """An order ready to be placed: priced and checked before any lock is taken."""
+
+    order_no: str
+    token_hash: bytes
+    channel: str
+    contact_type: str
+    contact: str
+    lookup_hash: str | None
+    currency: str
+    total_minor: int
+    locale: str
+    expires_at: int
+    lines: tuple[LineDraft, ...]
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """What an idempotency key did before."""
+
+    request_digest: bytes
+    order_id: int

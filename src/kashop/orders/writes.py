@@ -1,0 +1,150 @@
+"""Changes of orders."""
+
+from typing import Any
+
+import msgspec
+
+from kashop.audit.writes import record
+from kashop.db import Tx
+from kashop.inventory import reads as inventory_reads
+from kashop.inventory import writes as inventory
+from kashop.lib.actor import Actor
+from kashop.lib.errors import Conflict
+from kashop.orders import reads, rules
+from kashop.orders.types import OrderDraft
+
+
+def place(tx: Tx, draft: OrderDraft, actor: Actor) -> int:
+    """Write an order and hold its codes until its deadline; its id. Raises SoldOut and leaves nothing behind."""
+    pool_id = inventory_reads.pool_of(tx, draft.channel)
+    sql = """INSERT INTO orders (order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
+               total_minor, locale, created_at, expires_at)
+             VALUES (:order_no, :token_hash, :channel, :pool_id, 'pending', :contact_type, :contact, :lookup_hash, :currency,
+               :total_minor, :locale, :now, :expires_at)
+             RETURNING order_id"""
+    values = {name: getattr(draft, name) for name in draft.__struct_fields__ if name != "lines"}
+    order_id = int(tx.value(sql, pool_id=pool_id, now=tx.now, **values))
+    sql = """INSERT INTO order_lines (order_id, product_id, sku_id, sku_code, product_name, sku_name, delivery, quantity,
+               unit_minor, total_minor, is_free, prices, fields)
+             VALUES (:order_id, :product_id, :sku_id, :sku_code, :product_name, :sku_name, :delivery, :quantity,
+               :unit_minor, :total_minor, :is_free, :prices, :fields)
+             RETURNING line_id"""
+    for line in draft.lines:
+        line_id = int(tx.value(sql, order_id=order_id, **{**msgspec.structs.asdict(line), "is_free": int(line.is_free)}))
+        if line.delivery == "auto":
+            inventory.hold(
+                tx, line_id=line_id, sku_id=line.sku_id, pool_id=pool_id, quantity=line.quantity, until=draft.expires_at
+            )
+    record(tx, "order.placed", actor, ("order", order_id), total=draft.total_minor, currency=draft.currency)
+    return order_id
+
+
+def remember_key(tx: Tx, *, scope: str, key_hash: bytes, request_digest: bytes, order_id: int) -> None:
+    """Bind an idempotency key to what it did; the caller has looked that it is new."""
+    sql = """INSERT INTO idempotency (scope, key_hash, request_digest, order_id, created_at)
+             VALUES (:scope, :key_hash, :request_digest, :order_id, :now)"""
+    tx.run(sql, scope=scope, key_hash=key_hash, request_digest=request_digest, order_id=order_id, now=tx.now)
+
+
+def forget_keys(tx: Tx, before: int, *, limit: int) -> int:
+    """Drop idempotency keys older than a time; how many."""
+    sql = """DELETE FROM idempotency WHERE (scope, key_hash) IN (
+               SELECT scope, key_hash FROM idempotency WHERE created_at < :before ORDER BY created_at LIMIT :limit)"""
+    return tx.run(sql, before=before, limit=limit)
+
+
+def expire(tx: Tx, order_id: int, actor: Actor) -> bool:
+    """End an unpaid order whose deadline has passed and give back what it held; whether it was this call that did."""
+    order = reads.get(tx, order_id)
+    return order.expires_at <= tx.now and _end(tx, order_id, "expired", actor)
+
+
+def cancel(tx: Tx, order_id: int, actor: Actor, *, reason: str = "") -> bool:
+    """End an unpaid order before its deadline and give back what it held; whether it was this call that did."""
+    return _end(tx, order_id, "cancelled", actor, reason=reason)
+
+
+def _end(tx: Tx, order_id: int, status: str, actor: Actor, *, reason: str = "") -> bool:
+    sql = """UPDATE orders SET status = :status, ended_at = :now
+             WHERE order_id = :order_id AND status = 'pending' RETURNING pool_id"""
+    pool_id = tx.value(sql, order_id=order_id, status=status, now=tx.now)
+    if pool_id is None:
+        return False
+    for line in reads.lines(tx, order_id):
+        if line.delivery == "auto":
+            inventory.release(tx, line_id=line.line_id, sku_id=line.sku_id, pool_id=pool_id)
+    record(tx, f"order.{status}", actor, ("order", order_id), reason=reason)
+    return True
+
+
+def add_money(tx: Tx, order_id: int, amount_minor: int) -> int:
+    """Count a receipt towards its order; what has been paid in all."""
+    sql = "UPDATE orders SET paid_minor = paid_minor + :amount WHERE order_id = :order_id RETURNING paid_minor"
+    return int(tx.value(sql, order_id=order_id, amount=amount_minor))
+
+
+def mark_paid(tx: Tx, order_id: int, actor: Actor, *, expected: str) -> bool:
+    """The order is paid in full; whether it was still in the expected state. The caller has seen the money."""
+    sql = """UPDATE orders SET status = 'paid', paid_at = :now
+             WHERE order_id = :order_id AND status = :expected AND paid_minor >= total_minor"""
+    if "paid" not in rules.MOVES[expected] or not tx.run(sql, order_id=order_id, expected=expected, now=tx.now):
+        return False
+    record(tx, "order.paid", actor, ("order", order_id))
+    return True
+
+
+def count_delivered(tx: Tx, line_id: int, count: int) -> None:
+    """So many more of a line have been delivered."""
+    sql = "UPDATE order_lines SET delivered = delivered + :count WHERE line_id = :line_id AND delivered + :count <= quantity"
+    if not tx.run(sql, line_id=line_id, count=count):
+        raise Conflict("This line has been delivered already.")
+
+
+def mark_progress(tx: Tx, order_id: int, actor: Actor) -> str:
+    """Move a paid order on as far as its lines are delivered; its state then."""
+    sql = "SELECT COUNT(*) FROM order_lines WHERE order_id = :order_id AND delivered < quantity"
+    status = "delivering" if tx.value(sql, order_id=order_id) else "delivered"
+    sql = """UPDATE orders SET status = :status,
+               delivered_at = CASE WHEN :status = 'delivered' THEN CAST(:now AS BIGINT) ELSE delivered_at END
+             WHERE order_id = :order_id AND status IN ('paid', 'delivering') AND status <> :status"""
+    if tx.run(sql, order_id=order_id, status=status, now=tx.now):
+        record(tx, f"order.{status}", actor, ("order", order_id))
+    return status
+
+
+def open_exception(tx: Tx, order_id: int, kind: str, actor: Actor, **detail: Any) -> int:
+    """Put an order on the desk; an open entry of the same kind is kept and not doubled. The entry's id."""
+    sql = "SELECT exception_id FROM order_exceptions WHERE order_id = :order_id AND kind = :kind AND closed_at IS NULL"
+    known = tx.value(sql, order_id=order_id, kind=kind)
+    if known is not None:
+        return int(known)
+    sql = """INSERT INTO order_exceptions (order_id, kind, detail, opened_at) VALUES (:order_id, :kind, :detail, :now)
+             RETURNING exception_id"""
+    detail_json = msgspec.json.encode(detail).decode()
+    exception_id = int(tx.value(sql, order_id=order_id, kind=kind, detail=detail_json, now=tx.now))
+    record(tx, "exception.opened", actor, ("order", order_id), kind=kind, **detail)
+    return exception_id
+
+
+def close_exception(tx: Tx, exception_id: int, actor: Actor, *, reason: str) -> bool:
+    """Take an entry off the desk, saying why; whether it was open."""
+    sql = """UPDATE order_exceptions SET closed_at = :now, closed_by = :by, reason = :reason
+             WHERE exception_id = :exception_id AND closed_at IS NULL RETURNING order_id"""
+    order_id = tx.value(sql, exception_id=exception_id, by=str(actor), reason=reason, now=tx.now)
+    if order_id is None:
+        return False
+    record(tx, "exception.closed", actor, ("order", order_id), reason=reason, exception=exception_id)
+    return True
+
+
+def close_exceptions(tx: Tx, order_id: int, kinds: tuple[str, ...], actor: Actor, *, reason: str) -> None:
+    """Take an order's entries of some kinds off the desk."""
+    for exception in reads.open_exceptions(tx, order_id):
+        if exception.kind in kinds:
+            close_exception(tx, exception.exception_id, actor, reason=reason)
+
+
+def set_note(tx: Tx, order_id: int, note: str, actor: Actor) -> None:
+    """Replace the staff's note."""
+    tx.run("UPDATE orders SET note = :note WHERE order_id = :order_id", order_id=order_id, note=note)
+    record(tx, "order.noted", actor, ("order", order_id))

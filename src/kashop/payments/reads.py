@@ -1,0 +1,104 @@
+"""Looks at payments."""
+
+from kashop.db import Reader
+from kashop.lib.errors import NotFound
+from kashop.payments.rows import Attempt, Callback, GatewayAccount, Receipt
+
+
+def gateways(db: Reader) -> list[GatewayAccount]:
+    """Every account, in the order buyers see them."""
+    sql = """SELECT gateway_id, name, type, label, options, secrets, is_enabled, position, version FROM gateways
+             ORDER BY position, gateway_id"""
+    return db.all(sql, GatewayAccount)
+
+
+def find_gateway(db: Reader, name: str) -> GatewayAccount | None:
+    """The account of that name."""
+    sql = """SELECT gateway_id, name, type, label, options, secrets, is_enabled, position, version FROM gateways
+             WHERE name = :name"""
+    return db.one(sql, GatewayAccount, name=name)
+
+
+def get_gateway(db: Reader, gateway_id: int) -> GatewayAccount:
+    """The account of that id."""
+    sql = """SELECT gateway_id, name, type, label, options, secrets, is_enabled, position, version FROM gateways
+             WHERE gateway_id = :gateway_id"""
+    account = db.one(sql, GatewayAccount, gateway_id=gateway_id)
+    if account is None:
+        raise NotFound("There is no such gateway.")
+    return account
+
+
+def find_attempt(db: Reader, gateway_id: int, attempt_no: str) -> Attempt | None:
+    """The attempt of that number, if it is one of this account."""
+    sql = """SELECT attempt_id, attempt_no, order_id, gateway_id, method, currency, amount_minor, status, kind, url, qr, fields,
+               gateway_ref, problem, created_at, expires_at, next_query_at, queries, ended_at
+             FROM attempts WHERE attempt_no = :attempt_no AND gateway_id = :gateway_id"""
+    return db.one(sql, Attempt, attempt_no=attempt_no, gateway_id=gateway_id)
+
+
+def get_attempt(db: Reader, attempt_id: int) -> Attempt:
+    """The attempt of that id."""
+    sql = """SELECT attempt_id, attempt_no, order_id, gateway_id, method, currency, amount_minor, status, kind, url, qr, fields,
+               gateway_ref, problem, created_at, expires_at, next_query_at, queries, ended_at
+             FROM attempts WHERE attempt_id = :attempt_id"""
+    attempt = db.one(sql, Attempt, attempt_id=attempt_id)
+    if attempt is None:
+        raise NotFound("There is no such payment.")
+    return attempt
+
+
+def attempts(db: Reader, order_id: int) -> list[Attempt]:
+    """An order's attempts, oldest first."""
+    sql = """SELECT attempt_id, attempt_no, order_id, gateway_id, method, currency, amount_minor, status, kind, url, qr, fields,
+               gateway_ref, problem, created_at, expires_at, next_query_at, queries, ended_at
+             FROM attempts WHERE order_id = :order_id ORDER BY attempt_id"""
+    return db.all(sql, Attempt, order_id=order_id)
+
+
+def due_queries(db: Reader, *, limit: int) -> list[int]:
+    """Attempts whose gateway should be asked now, longest waiting first."""
+    sql = """SELECT attempt_id FROM attempts WHERE next_query_at IS NOT NULL AND next_query_at <= :now
+             ORDER BY next_query_at LIMIT :limit"""
+    return db.values(sql, now=db.now, limit=limit)
+
+
+def find_receipt(db: Reader, gateway_id: int, gateway_txn: str) -> Receipt | None:
+    """The receipt of a vendor's transaction."""
+    sql = """SELECT receipt_id, gateway_id, gateway_txn, attempt_id, order_id, method, currency, amount_minor, is_counted, source,
+               callback_id, received_at
+             FROM receipts WHERE gateway_id = :gateway_id AND gateway_txn = :gateway_txn"""
+    return db.one(sql, Receipt, gateway_id=gateway_id, gateway_txn=gateway_txn)
+
+
+def receipts(db: Reader, order_id: int) -> list[Receipt]:
+    """The money that arrived for an order, oldest first."""
+    sql = """SELECT receipt_id, gateway_id, gateway_txn, attempt_id, order_id, method, currency, amount_minor, is_counted, source,
+               callback_id, received_at
+             FROM receipts WHERE order_id = :order_id ORDER BY receipt_id"""
+    return db.all(sql, Receipt, order_id=order_id)
+
+
+def callbacks_of_order(db: Reader, order_id: int) -> list[Callback]:
+    """What the inbox holds about an order, oldest first."""
+    sql = """SELECT c.callback_id, c.gateway_name, c.gateway_id, c.received_at, c.method, c.query, c.headers, c.body, c.ip,
+               c.verdict, c.reason, c.attempt_id
+             FROM callbacks c JOIN attempts a ON a.attempt_id = c.attempt_id
+             WHERE a.order_id = :order_id ORDER BY c.callback_id LIMIT 200"""
+    return db.all(sql, Callback, order_id=order_id)
+
+
+def callbacks(db: Reader, before: int, *, limit: int = 50) -> list[Callback]:
+    """The inbox below a cursor, newest first."""
+    sql = """SELECT callback_id, gateway_name, gateway_id, received_at, method, query, headers, body, ip, verdict, reason,
+               attempt_id
+             FROM callbacks WHERE callback_id < :before ORDER BY callback_id DESC LIMIT :limit"""
+    return db.all(sql, Callback, before=before, limit=limit)
+
+
+def unread_callbacks(db: Reader, received_before: int, *, limit: int) -> list[Callback]:
+    """Callbacks that were stored but never judged, because the process died between the two; oldest first."""
+    sql = """SELECT callback_id, gateway_name, gateway_id, received_at, method, query, headers, body, ip, verdict, reason,
+               attempt_id
+             FROM callbacks WHERE verdict = 'new' AND received_at < :before ORDER BY received_at LIMIT :limit"""
+    return db.all(sql, Callback, before=received_before, limit=limit)

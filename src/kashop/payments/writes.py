@@ -1,0 +1,187 @@
+"""Changes of payments."""
+
+import msgspec
+
+from kashop.audit.writes import record
+from kashop.db import Tx
+from kashop.lib.actor import Actor
+from kashop.lib.errors import Conflict, Invalid
+from kashop.orders import writes as orders
+from kashop.payments import reads, rules
+from kashop.payments.rows import Attempt, AttemptDraft
+from kashop.payments.types import Begun, CallbackRequest, Notice
+
+
+def add_gateway(
+    tx: Tx, *, name: str, type: str, label: str, options: str, secrets: bytes, is_enabled: bool, actor: Actor
+) -> int:
+    """Configure an account; its id. The flow has checked the options and sealed the secrets."""
+    sql = """INSERT INTO gateways (name, type, label, options, secrets, is_enabled, created_at, updated_at)
+             VALUES (:name, :type, :label, :options, :secrets, :is_enabled, :now, :now)
+             ON CONFLICT (name) DO NOTHING RETURNING gateway_id"""
+    gateway_id = tx.value(
+        sql, name=name, type=type, label=label, options=options, secrets=secrets, is_enabled=int(is_enabled), now=tx.now
+    )
+    if gateway_id is None:
+        raise Invalid.of("name", "This is already in use.")
+    record(tx, "gateway.added", actor, ("gateway", gateway_id), name=name, type=type, enabled=is_enabled)
+    return int(gateway_id)
+
+
+def edit_gateway(
+    tx: Tx, gateway_id: int, *, label: str, options: str, secrets: bytes, is_enabled: bool, version: int, actor: Actor
+) -> None:
+    """Change an account that is still as its editor saw it (`version`). Raises Conflict."""
+    sql = """UPDATE gateways SET label = :label, options = :options, secrets = :secrets, is_enabled = :is_enabled,
+               updated_at = :now, version = version + 1
+             WHERE gateway_id = :gateway_id AND version = :version"""
+    if not tx.run(
+        sql,
+        gateway_id=gateway_id,
+        label=label,
+        options=options,
+        secrets=secrets,
+        is_enabled=int(is_enabled),
+        version=version,
+        now=tx.now,
+    ):
+        raise Conflict("Someone else changed this gateway meanwhile. Reload and try again.", code="changed_meanwhile")
+    record(tx, "gateway.changed", actor, ("gateway", gateway_id), enabled=is_enabled)
+
+
+def open_attempt(tx: Tx, order_id: int, draft: AttemptDraft, actor: Actor) -> int:
+    """Write down a try to pay before the gateway hears of it, so that no callback can come too early; its id."""
+    sql = """INSERT INTO attempts (attempt_no, order_id, gateway_id, method, currency, amount_minor, status, created_at,
+               expires_at, next_query_at)
+             VALUES (:attempt_no, :order_id, :gateway_id, :method, :currency, :amount_minor, 'open', :now, :expires_at,
+               :next_query_at)
+             RETURNING attempt_id"""
+    attempt_id = int(tx.value(sql, order_id=order_id, now=tx.now, **msgspec.structs.asdict(draft)))
+    record(tx, "attempt.opened", actor, ("order", order_id), attempt=draft.attempt_no, gateway=draft.gateway_id)
+    return attempt_id
+
+
+def keep_begun(tx: Tx, attempt_id: int, begun: Begun) -> None:
+    """Keep how the buyer pays."""
+    sql = """UPDATE attempts SET kind = :kind, url = :url, qr = :qr, fields = :fields, gateway_ref = :gateway_ref, problem = ''
+             WHERE attempt_id = :attempt_id"""
+    fields = msgspec.json.encode(begun.fields).decode()
+    tx.run(
+        sql,
+        attempt_id=attempt_id,
+        kind=begun.kind,
+        url=begun.url,
+        qr=begun.qr,
+        fields=fields,
+        gateway_ref=begun.gateway_ref,
+    )
+
+
+def keep_problem(tx: Tx, attempt_id: int, problem: str, *, is_unclear: bool) -> None:
+    """The gateway could not begin: failed, or still open when it may have heard us."""
+    sql = """UPDATE attempts SET problem = :problem, status = CASE WHEN :is_unclear = 1 THEN status ELSE 'failed' END
+             WHERE attempt_id = :attempt_id AND status = 'open'"""
+    tx.run(sql, attempt_id=attempt_id, problem=problem[:300], is_unclear=int(is_unclear))
+
+
+def end_attempts(tx: Tx, order_id: int, *, status: str) -> None:
+    """Close or fail an order's open attempts; their gateways are still asked, for money that comes late."""
+    sql = """UPDATE attempts SET status = :status, ended_at = :now WHERE order_id = :order_id AND status = 'open'"""
+    tx.run(sql, order_id=order_id, status=status, now=tx.now)
+
+
+def plan_query(tx: Tx, attempt_id: int, *, lease: int) -> Attempt | None:
+    """Take a due attempt for asking: whoever moved its time ahead asks; None when another did."""
+    attempt = reads.get_attempt(tx, attempt_id)
+    sql = """UPDATE attempts SET next_query_at = :next, queries = queries + 1
+             WHERE attempt_id = :attempt_id AND next_query_at = :seen AND next_query_at <= :now"""
+    later = rules.next_query(attempt, tx.now)
+    leased = None if later is None else max(later, tx.now + lease)
+    taken = tx.run(sql, attempt_id=attempt_id, next=leased, seen=attempt.next_query_at, now=tx.now)
+    return attempt if taken else None
+
+
+def store_callback(tx: Tx, gateway_name: str, request: CallbackRequest, *, ip: str) -> int:
+    """Put a request into the inbox as received; its id."""
+    sql = """INSERT INTO callbacks (gateway_name, gateway_id, received_at, method, query, headers, body, ip, verdict)
+             VALUES (:name, (SELECT gateway_id FROM gateways WHERE name = :name), :now, :method, :query, :headers, :body, :ip,
+               'new')
+             RETURNING callback_id"""
+    return int(
+        tx.value(
+            sql,
+            name=gateway_name,
+            now=tx.now,
+            method=request.method,
+            query=request.query,
+            headers=msgspec.json.encode(request.headers).decode(),
+            body=request.body,
+            ip=ip,
+        )
+    )
+
+
+def judge_callback(tx: Tx, callback_id: int, verdict: str, *, reason: str = "", attempt_id: int | None = None) -> None:
+    """Write what became of a callback."""
+    sql = """UPDATE callbacks SET verdict = :verdict, reason = :reason, attempt_id = COALESCE(:attempt_id, attempt_id)
+             WHERE callback_id = :callback_id"""
+    tx.run(sql, callback_id=callback_id, verdict=verdict, reason=reason, attempt_id=attempt_id)
+
+
+def forget_callbacks(tx: Tx, *, rejected_before: int, before: int, limit: int) -> int:
+    """Drop callbacks past their keeping; how many."""
+    sql = """DELETE FROM callbacks WHERE callback_id IN (
+               SELECT callback_id FROM callbacks
+               WHERE (verdict = 'rejected' AND received_at < :rejected_before) OR (verdict <> 'new' AND received_at < :before)
+               ORDER BY received_at LIMIT :limit)"""
+    return tx.run(sql, rejected_before=rejected_before, before=before, limit=limit)
+
+
+class Credit(msgspec.Struct, frozen=True):
+    """What recording a payment found: `verdict` is new, repeated, of_other_order; `flaw` says why it was not counted."""
+
+    verdict: str
+    flaw: str = ""
+    paid_minor: int = 0
+
+
+def credit(tx: Tx, attempt: Attempt, notice: Notice, *, source: str, callback_id: int | None, actor: Actor) -> Credit:
+    """Record money first, once per vendor's transaction, and count it towards its order unless it has a flaw."""
+    flaw = rules.flaw(attempt, notice)
+    sql = """INSERT INTO receipts (gateway_id, gateway_txn, attempt_id, order_id, method, currency, amount_minor, is_counted,
+               source, callback_id, received_at)
+             VALUES (:gateway_id, :gateway_txn, :attempt_id, :order_id, :method, :currency, :amount_minor, :is_counted,
+               :source, :callback_id, :now)
+             ON CONFLICT (gateway_id, gateway_txn) DO NOTHING RETURNING receipt_id"""
+    receipt_id = tx.value(
+        sql,
+        gateway_id=attempt.gateway_id,
+        gateway_txn=notice.gateway_txn,
+        attempt_id=attempt.attempt_id,
+        order_id=attempt.order_id,
+        method=notice.method,
+        currency=notice.currency,
+        amount_minor=notice.amount_minor,
+        is_counted=int(not flaw),
+        source=source,
+        callback_id=callback_id,
+        now=tx.now,
+    )
+    if receipt_id is None:
+        known = reads.find_receipt(tx, attempt.gateway_id, notice.gateway_txn)
+        same = known is not None and known.attempt_id == attempt.attempt_id
+        return Credit("repeated" if same else "of_other_order")
+    sql = """UPDATE attempts SET status = 'succeeded', ended_at = :now, next_query_at = NULL WHERE attempt_id = :attempt_id"""
+    tx.run(sql, attempt_id=attempt.attempt_id, now=tx.now)
+    record(
+        tx,
+        "payment.received",
+        actor,
+        ("order", attempt.order_id),
+        receipt=receipt_id,
+        amount=notice.amount_minor,
+        currency=notice.currency,
+        source=source,
+        flaw=flaw,
+    )
+    return Credit("new", flaw, 0 if flaw else orders.add_money(tx, attempt.order_id, notice.amount_minor))

@@ -1,0 +1,15 @@
+"""Changes of settings and of the plugins' own memory."""
+
+import msgspec
+
+from kashop.db import Tx
+from kashop.lib.actor import Actor
+from kashop.settings.table import checked
+
+
+def change(tx: Tx, name: str, value: object, actor: Actor) -> None:
+    """Store one setting. Raises Invalid for its name. The caller records the event: this room stands beside the audit."""
+    sql = """INSERT INTO settings (name, value, updated_at, updated_by) VALUES (:name, :value, :now, :by)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at,
+               updated_by = excluded.updated_by"""
+    tx.run(sql, name=name, value=msgspec.json.encode(checked(name, value)).decode(), now=tx.now, by=str(actor))

@@ -1,0 +1,66 @@
+"""Passwords: argon2id, off the event loop, so many at a time and no more.
+
+Always true: a password over 256 characters is refused before it costs anything; it is compared in NFC, so that two keyboards agree.
+"""
+
+import asyncio
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import Type
+
+from kashop.lib.errors import Invalid
+
+MOST = 256
+
+_STAFF = {"time_cost": 3, "memory_cost": 64 * 1024, "parallelism": 1}
+_LOOKUP = {"time_cost": 2, "memory_cost": 19 * 1024, "parallelism": 1}
+
+
+class Passwords:
+    """One way to hash, with its own small crew of threads."""
+
+    def __init__(self, *, time_cost: int, memory_cost: int, parallelism: int, threads: int = 2):
+        self._hasher = PasswordHasher(
+            time_cost=time_cost, memory_cost=memory_cost, parallelism=parallelism, type=Type.ID
+        )
+        self._crew = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
+        self._nobody = self._hasher.hash("nobody has this password")
+
+    @classmethod
+    def for_staff(cls) -> "Passwords":
+        """For people who log in: 64 MiB."""
+        return cls(**_STAFF)
+
+    @classmethod
+    def for_lookup(cls) -> "Passwords":
+        """For a buyer's look-up password: 19 MiB, OWASP's floor, since a look-up by contact tries several."""
+        return cls(**_LOOKUP)
+
+    async def hash(self, password: str, *, field: str = "password") -> str:
+        """What may be stored. Raises Invalid for `field`."""
+        text = _normal(password, field)
+        return await asyncio.get_running_loop().run_in_executor(self._crew, self._hasher.hash, text)
+
+    async def verify(self, stored: str | None, password: str, *, field: str = "password") -> bool:
+        """Whether the password is the stored one; None stored costs the same time and is never right."""
+        text = _normal(password, field)
+        return await asyncio.get_running_loop().run_in_executor(self._crew, self._is_right, stored, text)
+
+    def _is_right(self, stored: str | None, text: str) -> bool:
+        try:
+            return self._hasher.verify(stored or self._nobody, text) and stored is not None
+        except (VerificationError, InvalidHashError):
+            return False
+
+    def close(self) -> None:
+        """Send the crew home."""
+        self._crew.shutdown(wait=False, cancel_futures=True)
+
+
+def _normal(password: str, field: str) -> str:
+    if len(password) > MOST:
+        raise Invalid.of(field, "Use {most} characters at most.", most=MOST)
+    return unicodedata.normalize("NFC", password)

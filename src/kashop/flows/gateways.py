@@ -1,0 +1,129 @@
+"""Configure gateway accounts, and make the Gateway of one when it is needed."""
+
+import re
+
+import msgspec
+
+from kashop.lib.actor import Actor
+from kashop.lib.errors import FieldError, Invalid, NotFound
+from kashop.payments import reads, writes
+from kashop.payments.rows import GatewayAccount
+from kashop.payments.types import Finding, Gateway, GatewayFailed, GatewayType, Method
+from kashop.shop import Shop
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One way to pay, as a buyer chooses it."""
+
+    gateway: str
+    method: str
+    label: str
+    """A msgid."""
+    account_label: str
+
+
+async def configure(
+    shop: Shop, name: str, *, type: str, options: dict[str, str], actor: Actor, label: str = "", is_enabled: bool = True
+) -> None:
+    """Add an account, or change the one of that name; secret options that are not given keep their value.
+
+    Raises Invalid by option. A practice gateway is enabled only in a practice shop.
+    """
+    kind = shop.plugins.gateway_types.get(type)
+    account = await shop.db.read(reads.find_gateway, name)
+    if not _NAME.fullmatch(name):
+        raise Invalid.of("name", "Use 1 to 32 small letters, digits and hyphens.")
+    if kind is None:
+        known = ", ".join(sorted(shop.plugins.gateway_types))
+        raise Invalid.of("type", "There is no gateway type {type}; there is: {known}.", type=type, known=known)
+    if account is not None and account.type != type:
+        raise Invalid.of("type", "The account {name} is of type {type}: take another name.", name=name, type=account.type)
+    if kind.is_practice and is_enabled and not shop.settings.flag("shop.practice"):
+        raise Invalid.of("type", "A practice gateway takes no money: it works only in a practice shop.")
+    merged = _checked(kind, {**_all_options(shop, account), **{k: v.strip() for k, v in options.items()}})
+    shop.plugins.gateway(kind, merged)  # refuses what the gateway cannot work with
+    secret_names = {o.name for o in kind.options if o.is_secret}
+    open_json = msgspec.json.encode({k: v for k, v in merged.items() if k not in secret_names}).decode()
+    secrets = msgspec.json.encode({k: v for k, v in merged.items() if k in secret_names})
+    sealed = shop.keyring.seal_settings(secrets, name=f"gateway/{name}")
+    values = {"label": label, "options": open_json, "secrets": sealed, "is_enabled": is_enabled, "actor": actor}
+    if account is None:
+        await shop.db.write(writes.add_gateway, name=name, type=type, **values)
+    else:
+        await shop.db.write(writes.edit_gateway, account.gateway_id, version=account.version, **values)
+
+
+def _all_options(shop: Shop, account: GatewayAccount | None) -> dict[str, str]:
+    if account is None:
+        return {}
+    secrets = shop.keyring.open_settings(account.secrets, name=f"gateway/{account.name}")
+    return {
+        **msgspec.json.decode(account.options, type=dict[str, str]),
+        **msgspec.json.decode(secrets, type=dict[str, str]),
+    }
+
+
+def _checked(kind: GatewayType, options: dict[str, str]) -> dict[str, str]:
+    known = {o.name: o for o in kind.options}
+    wrong = [FieldError(name, "There is no such option.") for name in options.keys() - known.keys()]
+    values = {name: options.get(name, "") or o.default for name, o in known.items()}
+    for name, option in known.items():
+        if option.is_required and not values[name]:
+            wrong.append(FieldError(name, "This is needed."))
+        elif option.choices and values[name] and values[name] not in option.choices:
+            wrong.append(FieldError(name, "Choose one of the values on offer."))
+    if wrong:
+        raise Invalid("Please correct the marked fields.", fields=wrong)
+    return values
+
+
+async def set_enabled(shop: Shop, name: str, is_enabled: bool, actor: Actor) -> None:
+    """Switch an account on or off."""
+    account = await shop.db.read(reads.find_gateway, name)
+    if account is None:
+        raise NotFound("There is no gateway {name}.", name=name)
+    await configure(
+        shop, name, type=account.type, options={}, actor=actor, label=account.label, is_enabled=is_enabled
+    )
+
+
+async def test(shop: Shop, name: str) -> list[Finding]:
+    """Try an account: what it found, ready to be shown."""
+    account = await shop.db.read(reads.find_gateway, name)
+    if account is None:
+        raise NotFound("There is no gateway {name}.", name=name)
+    try:
+        return await made(shop, account).test()
+    except GatewayFailed as failed:
+        return [Finding(subject=name, is_ok=False, advice=failed.problem)]
+
+
+def made(shop: Shop, account: GatewayAccount) -> Gateway:
+    """The Gateway of an account, made once for each version of its options."""
+    key = (account.gateway_id, account.version)
+    if key not in shop.gateways:
+        kind = shop.plugins.gateway_types.get(account.type)
+        if kind is None:
+            raise NotFound("The plugin of the gateway {name} is not loaded.", name=account.name)
+        shop.gateways[key] = shop.plugins.gateway(kind, _all_options(shop, account))
+    return shop.gateways[key]
+
+
+async def choices(shop: Shop) -> list[Choice]:
+    """What a buyer may choose from now, in order."""
+    found = []
+    currency = shop.settings.text("shop.currency")
+    for account in await shop.db.read(reads.gateways):
+        kind = shop.plugins.gateway_types.get(account.type)
+        if account.is_enabled and kind is not None and (not kind.currencies or currency in kind.currencies):
+            found += [Choice(account.name, m.name, m.label, account.label) for m in methods(account, kind)]
+    return found
+
+
+def methods(account: GatewayAccount, kind: GatewayType) -> tuple[Method, ...]:
+    """The methods an account offers: those its `methods` option names, or all of its type."""
+    wanted = msgspec.json.decode(account.options, type=dict[str, str]).get("methods", "")
+    names = [m.strip() for m in wanted.split(",") if m.strip()]
+    return tuple(m for m in kind.methods if not names or m.name in names)

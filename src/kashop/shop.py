@@ -1,0 +1,124 @@
+"""The Shop: the things that every flow works with. It has no verbs of its own.
+
+Always true: an open Shop has a migrated database and, unless it is sealed, a keyring that opened its own root key.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from kashop.accounts.passwords import Passwords
+from kashop.db import Db, Reader, migrate
+from kashop.db.locks import ServerLock
+from kashop.db.sqlite import SqliteDb
+from kashop.lib.clock import Clock, SystemClock
+from kashop.lib.errors import Unavailable
+from kashop.payments.types import Gateway
+from kashop.plugins.host import Host
+from kashop.risk import Limits
+from kashop.settings import Settings
+from kashop.settings.config import Config
+from kashop.settings.reads import settings as stored_settings
+from kashop.vault import Keyring, Tampered, keyring, unseal
+from kashop.vault import reads as vault
+
+
+@dataclass
+class Shop:
+    """One open shop. `base_url` is where buyers and gateways reach it."""
+
+    config: Config
+    clock: Clock
+    db: Db
+    settings: Settings
+    keyring: Keyring
+    plugins: Host
+    limits: Limits
+    staff_passwords: Passwords
+    lookup_passwords: Passwords
+    gateways: dict[tuple[int, int], Gateway] = field(default_factory=dict)
+    """Made gateways by (account, version), filled by flows/gateways.py."""
+    server_lock: ServerLock | None = None
+    log: structlog.stdlib.BoundLogger = field(default_factory=lambda: structlog.get_logger("kashop"))
+
+    @property
+    def base_url(self) -> str:
+        """The shop's address, without a slash at its end."""
+        return self.config.url
+
+    @classmethod
+    async def open(
+        cls, config: Config, *, clock: Clock | None = None, is_server: bool = False, safe_mode: bool = False
+    ) -> "Shop":
+        """Open the shop of a data directory. Raises Unavailable with one line that says what to do.
+
+        A server brings the schema up to date and keeps the others out; a command beside it finds it done.
+        """
+        lock = _prepared(config, is_server=is_server)
+        clock = clock or SystemClock()
+        db = await SqliteDb.open(config.database, clock)
+        try:
+            settings, keys = await db.read(_unsealed, config)
+            host = Host.load(config.data, safe_mode=safe_mode)
+        except BaseException:
+            await db.close()
+            if lock:
+                lock.release()
+            raise
+        return cls(
+            config=config,
+            clock=clock,
+            db=db,
+            settings=settings,
+            keyring=keys,
+            plugins=host,
+            limits=Limits(clock),
+            staff_passwords=Passwords.for_staff(),
+            lookup_passwords=Passwords.for_lookup(),
+            server_lock=lock,
+        )
+
+    async def close(self) -> None:
+        """Let go of everything, the lock last."""
+        self.staff_passwords.close()
+        self.lookup_passwords.close()
+        await self.db.close()
+        if self.server_lock:
+            self.server_lock.release()
+
+
+def _prepared(config: Config, *, is_server: bool) -> ServerLock | None:
+    if not config.database.exists():
+        raise Unavailable("There is no shop in {data}: make one with `kashop init --data {data}`.", data=config.data)
+    if not is_server:
+        if todo := migrate.pending(config.database):
+            raise Unavailable(
+                "The database lacks {names}: run `kashop migrate --data {data}`.", names=", ".join(todo), data=config.data
+            )
+        return None
+    lock = ServerLock(config.data)
+    lock.take()
+    try:
+        migrate.apply(config.database)
+    except BaseException:
+        lock.release()
+        raise
+    return lock
+
+
+def _unsealed(db: Reader, config: Config) -> tuple[Settings, Keyring]:
+    settings = stored_settings(db)
+    copy = vault.find_root(db, "keyfile")
+    shop_id = settings.text("shop.id")
+    if copy is None or not shop_id:
+        raise Unavailable("This shop was never finished: run `kashop init --data {data}`.", data=config.data)
+    secret = unseal.read_key_file(Path(config.unseal_key_file))
+    try:
+        keys = Keyring(shop_id, keyring.unwrap_root(copy.wrapped, secret, shop_id=shop_id, method="keyfile"))
+        keys.learn(vault.data_keys(db))
+    except Tampered:
+        raise Unavailable(
+            "The unseal key {path} does not open this shop: it is another shop's key.", path=config.unseal_key_file
+        ) from None
+    return settings, keys

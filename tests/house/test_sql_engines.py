@@ -1,0 +1,137 @@
+"""Every statement is prepared on SQLite and on PostgreSQL; those that a sale waits for use an index."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from kashop.db import dialect, migrate
+from tests.house import tree
+from tests.house.postgres import server
+from tests.house.statements import Statement, find
+
+PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
+
+HOT = {  # (file, function): what a checkout, a callback, a delivery or an order page waits for
+    ("inventory/writes.py", "hold"),
+    ("inventory/writes.py", "release"),
+    ("inventory/writes.py", "sell"),
+}
+
+
+def all_statements() -> list[Statement]:
+    return [
+        s
+        for path in tree.sources()
+        for s in find(path.read_text(encoding="utf-8"), tree.short(path))
+        if s.sql is not None
+    ]
+
+
+def is_hot(s: Statement) -> bool:
+    return s.is_hot or any(s.file.endswith(f"/kashop/{file}") and s.function == name for file, name in HOT)
+
+
+@pytest.fixture(scope="module")
+def lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    path = tmp_path_factory.mktemp("house") / "shop.db"
+    migrate.apply(path)
+    con = sqlite3.connect(path)
+    yield con
+    con.close()
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[psycopg.Connection]:
+    with server() as conninfo, psycopg.connect(conninfo, autocommit=True) as con:
+        for path in tree.migrations():
+            for statement in dialect.statements(path.read_text(encoding="utf-8"), "postgres"):
+                con.execute(statement.encode())
+        yield con
+
+
+def explain(con: sqlite3.Connection, sql: str, *, plan: bool = False) -> list[str]:
+    """What SQLite would do: its program, or its query plan in words."""
+    values = dict.fromkeys(PARAMETER.findall(sql))
+    return [str(row[-1]) for row in con.execute(f"EXPLAIN {'QUERY PLAN ' if plan else ''}{sql}", values)]
+
+
+def scans(con: sqlite3.Connection, sql: str) -> list[str]:
+    """The steps of a plan that read a whole table."""
+    tables = {name for (name,) in con.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    aliases = {
+        alias: table
+        for table, alias in re.findall(r"\b(?:FROM|JOIN|UPDATE|INTO)\s+(\w+)\s+(?:AS\s+)?(\w+)", sql)
+    }
+    steps = [step for step in explain(con, sql, plan=True) if step.startswith("SCAN ")]
+    return [s for s in steps if (name := s.split()[1]) in tables or aliases.get(name) in tables]
+
+
+def prepare(con: psycopg.Connection, sql: str) -> str:
+    """The empty string, or why PostgreSQL does not take the statement with parameters of unknown type."""
+    names: list[str] = []
+    text = PARAMETER.sub(lambda m: f"${_position(names, m.group(1))}", sql)
+    try:
+        con.execute(f"PREPARE house AS {text}".encode())
+    except psycopg.Error as error:
+        return str(error).splitlines()[0]
+    con.execute("DEALLOCATE house")
+    return ""
+
+
+def _position(names: list[str], name: str) -> int:
+    if name not in names:
+        names.append(name)
+    return names.index(name) + 1
+
+
+def test_sqlite_takes_every_statement(lite: sqlite3.Connection) -> None:
+    refused = []
+    for s in all_statements():
+        try:
+            explain(lite, s.sql or "")
+        except sqlite3.Error as error:
+            refused.append(f"{s.at} {error}")
+    assert not refused, "\n".join(refused)
+
+
+def test_postgres_takes_every_statement(postgres: psycopg.Connection) -> None:
+    refused = [f"{s.at} {problem}" for s in all_statements() if (problem := prepare(postgres, s.sql or ""))]
+    assert not refused, "\n".join(refused)
+
+
+def test_hot_statements_use_an_index(lite: sqlite3.Connection) -> None:
+    hot = [s for s in all_statements() if is_hot(s)]
+    found = {(s.file.partition("/kashop/")[2], s.function) for s in hot}
+    assert found >= HOT, f"no longer there: {HOT - found}"
+    slow = [f"{s.at} {step}" for s in hot for step in scans(lite, s.sql or "")]
+    assert not slow, "\n".join(slow)
+
+
+@pytest.mark.parametrize(
+    ("sql", "complaint"),
+    [
+        ("SELECT nowhere FROM orders", "nowhere"),
+        ("SELECT order_id FROM orders WHERE :x IS NULL", "could not determine data type"),
+        ("SELECT order_id, MAX(total_minor) FROM orders", "must appear in the GROUP BY"),
+        ("INSERT INTO pools (slug, name) SELECT product_id, name FROM products", "is of type text"),
+    ],
+)
+def test_postgres_refuses_a_bad_statement(postgres: psycopg.Connection, sql: str, complaint: str) -> None:
+    assert complaint in (prepare(postgres, sql) or "taken")
+
+
+def test_sqlite_refuses_a_bad_statement(lite: sqlite3.Connection) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="no such column"):
+        explain(lite, "SELECT nowhere FROM orders")
+
+
+def test_a_whole_table_scan_is_seen(lite: sqlite3.Connection) -> None:
+    assert scans(lite, "SELECT o.order_id FROM orders o WHERE o.note = :x")
+    assert scans(lite, "UPDATE codes SET status = 'free' WHERE epoch = :x")
+    assert not scans(lite, "SELECT order_id FROM orders WHERE order_no = :x")
+    assert not scans(
+        lite, "WITH w AS (SELECT order_id FROM orders WHERE order_no = :x LIMIT 9) SELECT 1 FROM w"
+    )

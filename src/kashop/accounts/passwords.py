@@ -1,19 +1,27 @@
 """Passwords: argon2id, off the event loop, so many at a time and no more.
 
-Always true: a password over 256 characters is refused before it costs anything; it is compared in NFC, so that two keyboards agree.
+Always true: a password over 256 characters is refused before it costs anything; it is compared in NFC, so
+that two keyboards agree (RFC 8265); however many ask at once, only as many are hashed as there are threads.
 """
 
 import asyncio
 import unicodedata
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import Type
 
-from kashop.lib.errors import Invalid
+from kashop.lib.errors import Invalid, TooMany
+
+T = TypeVar("T")
 
 MOST = 256
+
+_MOST_WAITING = 64
+"""Passwords that may wait for a thread: they cost no memory yet, but their senders wait."""
 
 _STAFF = {"time_cost": 3, "memory_cost": 64 * 1024, "parallelism": 1}
 _LOOKUP = {"time_cost": 2, "memory_cost": 19 * 1024, "parallelism": 1}
@@ -27,6 +35,7 @@ class Passwords:
             time_cost=time_cost, memory_cost=memory_cost, parallelism=parallelism, type=Type.ID
         )
         self._crew = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
+        self._waiting = 0
         self._nobody = self._hasher.hash("nobody has this password")
 
     @classmethod
@@ -42,16 +51,25 @@ class Passwords:
     async def hash(self, password: str, *, field: str = "password") -> str:
         """What may be stored. Raises Invalid for `field`."""
         text = _normal(password, field)
-        return await asyncio.get_running_loop().run_in_executor(self._crew, self._hasher.hash, text)
+        return await self._run(lambda: self._hasher.hash(text))
 
     async def verify(self, stored: str | None, password: str, *, field: str = "password") -> bool:
-        """Whether the password is the stored one; None stored costs the same time and is never right."""
+        """Whether the password is the stored one; nothing stored costs the same time and is never right."""
         text = _normal(password, field)
-        return await asyncio.get_running_loop().run_in_executor(self._crew, self._is_right, stored, text)
+        return await self._run(lambda: self._is_right(stored, text))
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._waiting >= _MOST_WAITING:
+            raise TooMany("Very many people are logging in. Please try again in a moment.", retry_after=5)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._crew, work)
+        finally:
+            self._waiting -= 1
 
     def _is_right(self, stored: str | None, text: str) -> bool:
         try:
-            return self._hasher.verify(stored or self._nobody, text) and stored is not None
+            return self._hasher.verify(stored or self._nobody, text) and bool(stored)
         except (VerificationError, InvalidHashError):
             return False
 

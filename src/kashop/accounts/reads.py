@@ -1,0 +1,74 @@
+"""Looks at staff and sessions."""
+
+from kashop.accounts.rules import is_alive
+from kashop.accounts.types import Session, SignedIn, Staff
+from kashop.db import Reader
+from kashop.lib.errors import NotFound
+
+
+def find_by_email(db: Reader, email: str) -> Staff | None:
+    """A member of staff by normal address, disabled ones too."""
+    sql = """SELECT staff_id, email, password_hash, role, is_disabled, failed_logins, locked_until,
+               created_at, seen_at
+             FROM staff WHERE email = :email"""
+    return db.one(sql, Staff, email=email)
+
+
+def find(db: Reader, staff_id: int) -> Staff | None:
+    """A member of staff."""
+    sql = """SELECT staff_id, email, password_hash, role, is_disabled, failed_logins, locked_until,
+               created_at, seen_at
+             FROM staff WHERE staff_id = :staff_id"""
+    return db.one(sql, Staff, staff_id=staff_id)
+
+
+def get(db: Reader, staff_id: int) -> Staff:
+    """A member of staff. Raises NotFound."""
+    staff = find(db, staff_id)
+    if staff is None:
+        raise NotFound("There is no such member of staff.")
+    return staff
+
+
+def everyone(db: Reader) -> list[Staff]:
+    """All staff, the oldest first."""
+    sql = """SELECT staff_id, email, password_hash, role, is_disabled, failed_logins, locked_until,
+               created_at, seen_at
+             FROM staff ORDER BY staff_id LIMIT 500"""
+    return db.all(sql, Staff)
+
+
+def count_able_owners(db: Reader) -> int:
+    """Owners who are not disabled."""
+    return int(db.value("SELECT count(*) FROM staff WHERE role = 'owner' AND is_disabled = 0"))
+
+
+def find_signed_in(db: Reader, session_hash: bytes) -> SignedIn | None:
+    """Who a session stands for now; None when it is unknown, worn out, or its account is disabled."""
+    sql = """SELECT s.session_hash, s.csrf_token, s.seen_at, s.staff_id, a.email, a.role
+             FROM sessions s JOIN staff a ON a.staff_id = s.staff_id
+             WHERE s.session_hash = :session_hash AND a.is_disabled = 0"""
+    found = db.one(sql, SignedIn, session_hash=session_hash)
+    if found is None:
+        return None
+    until = db.value(
+        "SELECT expires_at FROM sessions WHERE session_hash = :session_hash", session_hash=session_hash
+    )
+    return found if is_alive(found, int(until), db.now) else None
+
+
+def sessions_of(db: Reader, staff_id: int) -> list[Session]:
+    """Where a member of staff is logged in, the latest first."""
+    sql = """SELECT session_hash, staff_id, csrf_token, created_at, seen_at, expires_at, ip, user_agent
+             FROM sessions WHERE staff_id = :staff_id ORDER BY seen_at DESC LIMIT 50"""
+    return db.all(sql, Session, staff_id=staff_id)
+
+
+def find_link_owner(db: Reader, link_hash: bytes) -> Staff | None:
+    """Whom an unused, fresh log-in link lets in."""
+    sql = """SELECT a.staff_id, a.email, a.password_hash, a.role, a.is_disabled, a.failed_logins,
+               a.locked_until, a.created_at, a.seen_at
+             FROM login_links k JOIN staff a ON a.staff_id = k.staff_id
+             WHERE k.link_hash = :link_hash AND k.used_at IS NULL AND k.expires_at > :now
+               AND a.is_disabled = 0"""
+    return db.one(sql, Staff, link_hash=link_hash, now=db.now)

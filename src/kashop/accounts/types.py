@@ -1,0 +1,54 @@
+"""The accounts' rows."""
+
+import msgspec
+
+
+class Staff(msgspec.Struct, frozen=True):
+    """One member of the staff. `password_hash` is empty while only a log-in link lets them in."""
+
+    staff_id: int
+    email: str
+    password_hash: str
+    role: str
+    is_disabled: int
+    failed_logins: int
+    locked_until: int
+    created_at: int
+    seen_at: int | None
+
+    def __repr__(self) -> str:
+        return f"<Staff {self.staff_id} {self.role}>"
+
+
+class Session(msgspec.Struct, frozen=True):
+    """One logged-in browser. `expires_at` is the latest end, whatever happens in between."""
+
+    session_hash: bytes
+    staff_id: int
+    csrf_token: str
+    created_at: int
+    seen_at: int
+    expires_at: int
+    ip: str
+    user_agent: str
+
+
+class SignedIn(msgspec.Struct, frozen=True):
+    """A live session with the member of staff behind it, as of this very request."""
+
+    session_hash: bytes
+    csrf_token: str
+    seen_at: int
+    staff_id: int
+    email: str
+    role: str
+
+
+class Browser(msgspec.Struct, frozen=True, kw_only=True):
+    """Who knocks: address, the browser's name for itself, its old session, its proof of an earlier log-in."""
+
+    ip: str
+    user_agent: str = ""
+    session: str = ""
+    device: str = ""
+    request_id: str = ""

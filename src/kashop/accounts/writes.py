@@ -1,0 +1,154 @@
+"""Changes of staff, sessions and log-in links. Each writes its fact."""
+
+from kashop.accounts import reads, rules
+from kashop.accounts.types import Browser, Session
+from kashop.audit import writes as audit
+from kashop.db import Tx
+from kashop.lib.actor import Actor
+from kashop.lib.errors import Conflict, Invalid
+
+
+def add_staff(tx: Tx, email: str, role: str, password_hash: str, actor: Actor) -> int:
+    """A new member of staff; their id. An empty `password_hash` fits no password. Raises Invalid by field."""
+    email, role = rules.checked_email(email), rules.checked_role(role)
+    if reads.find_by_email(tx, email) is not None:
+        raise Invalid.of("email", "Somebody has this address already.")
+    sql = """INSERT INTO staff (email, password_hash, role, created_at)
+             VALUES (:email, :password_hash, :role, :now) RETURNING staff_id"""
+    staff_id = int(tx.value(sql, email=email, password_hash=password_hash, role=role, now=tx.now))
+    audit.record(tx, "staff.added", actor, ("staff", staff_id), role=role, personal={"email": email})
+    return staff_id
+
+
+def change_role(tx: Tx, staff_id: int, role: str, actor: Actor) -> None:
+    """Give another role; it holds from the next request on. Raises Conflict for the last owner."""
+    staff, role = reads.get(tx, staff_id), rules.checked_role(role)
+    if staff.role == role:
+        return
+    tx.run("UPDATE staff SET role = :role WHERE staff_id = :staff_id", role=role, staff_id=staff_id)
+    _keep_an_owner(tx)
+    audit.record(tx, "staff.role_changed", actor, ("staff", staff_id), was=staff.role, role=role)
+
+
+def disable(tx: Tx, staff_id: int, actor: Actor) -> None:
+    """Let somebody in no more, and end their sessions. Raises Conflict for the last owner."""
+    reads.get(tx, staff_id)
+    tx.run("UPDATE staff SET is_disabled = 1 WHERE staff_id = :staff_id", staff_id=staff_id)
+    _keep_an_owner(tx)
+    end_sessions(tx, staff_id)
+    audit.record(tx, "staff.disabled", actor, ("staff", staff_id))
+
+
+def enable(tx: Tx, staff_id: int, actor: Actor) -> None:
+    """Let somebody in again, and forget their failed log-ins."""
+    reads.get(tx, staff_id)
+    sql = "UPDATE staff SET is_disabled = 0, failed_logins = 0, locked_until = 0 WHERE staff_id = :staff_id"
+    tx.run(sql, staff_id=staff_id)
+    audit.record(tx, "staff.enabled", actor, ("staff", staff_id))
+
+
+def change_password(tx: Tx, staff_id: int, password_hash: str, actor: Actor, *, keep: bytes = b"") -> None:
+    """Set a new password and end every session but `keep`, and every log-in link."""
+    reads.get(tx, staff_id)
+    sql = """UPDATE staff SET password_hash = :password_hash, failed_logins = 0, locked_until = 0
+             WHERE staff_id = :staff_id"""
+    tx.run(sql, password_hash=password_hash, staff_id=staff_id)
+    end_sessions(tx, staff_id, keep=keep)
+    audit.record(tx, "staff.password_changed", actor, ("staff", staff_id))
+
+
+def note_failure(tx: Tx, staff_id: int, actor: Actor) -> int:
+    """Count a wrong password; until when the account is now locked, or 0."""
+    sql = """UPDATE staff SET failed_logins = failed_logins + 1 WHERE staff_id = :staff_id
+             RETURNING failed_logins"""
+    failures = int(tx.value(sql, staff_id=staff_id))
+    until = rules.lock_after(failures, tx.now)
+    tx.run(
+        "UPDATE staff SET locked_until = :until WHERE staff_id = :staff_id", until=until, staff_id=staff_id
+    )
+    audit.record(tx, "staff.login_failed", actor, ("staff", staff_id), failures=failures)
+    return until
+
+
+def open_session(
+    tx: Tx, staff_id: int, session_hash: bytes, csrf_token: str, browser: Browser, *, old: bytes
+) -> None:
+    """Log in: the browser's `old` session ends, a new one begins, the failures are forgotten."""
+    end_session(tx, old)
+    sql = """INSERT INTO sessions (session_hash, staff_id, csrf_token, created_at, seen_at, expires_at, ip,
+               user_agent)
+             VALUES (:session_hash, :staff_id, :csrf_token, :created_at, :seen_at, :expires_at, :ip,
+               :user_agent)"""
+    session = Session(
+        session_hash,
+        staff_id,
+        csrf_token,
+        tx.now,
+        tx.now,
+        tx.now + rules.LIFETIME,
+        browser.ip,
+        browser.user_agent[:200],
+    )
+    tx.run(sql, **{name: getattr(session, name) for name in session.__struct_fields__})
+    sql = "UPDATE staff SET failed_logins = 0, locked_until = 0, seen_at = :now WHERE staff_id = :staff_id"
+    tx.run(sql, now=tx.now, staff_id=staff_id)
+    actor = Actor("staff", str(staff_id), browser.ip, session_hash.hex()[:16], browser.request_id)
+    audit.record(tx, "staff.logged_in", actor, ("staff", staff_id))
+
+
+def touch_session(tx: Tx, session_hash: bytes) -> None:
+    """Note that a session was used."""
+    tx.run(
+        "UPDATE sessions SET seen_at = :now WHERE session_hash = :session_hash",
+        now=tx.now,
+        session_hash=session_hash,
+    )
+
+
+def end_session(tx: Tx, session_hash: bytes) -> None:
+    """Log one browser out."""
+    tx.run("DELETE FROM sessions WHERE session_hash = :session_hash", session_hash=session_hash)
+
+
+def end_sessions(tx: Tx, staff_id: int, *, keep: bytes = b"") -> int:
+    """Log somebody out everywhere but in `keep`; how many browsers that were."""
+    tx.run(
+        "UPDATE login_links SET used_at = :now WHERE staff_id = :staff_id AND used_at IS NULL",
+        now=tx.now,
+        staff_id=staff_id,
+    )
+    sql = "DELETE FROM sessions WHERE staff_id = :staff_id AND session_hash <> :keep"
+    return tx.run(sql, staff_id=staff_id, keep=keep)
+
+
+def add_login_link(tx: Tx, staff_id: int, link_hash: bytes, actor: Actor) -> int:
+    """Let somebody in once by a link; when it ends. `link_hash` is `lib.ids.digest` of the link's token."""
+    reads.get(tx, staff_id)
+    until = tx.now + rules.LINK_LIFETIME
+    sql = "INSERT INTO login_links (link_hash, staff_id, expires_at) VALUES (:link_hash, :staff_id, :until)"
+    tx.run(sql, link_hash=link_hash, staff_id=staff_id, until=until)
+    audit.record(tx, "staff.login_link_made", actor, ("staff", staff_id))
+    return until
+
+
+def use_login_link(tx: Tx, link_hash: bytes) -> int | None:
+    """Spend a link: whom it lets in, or None when it is unknown, used, old, or its account disabled."""
+    staff = reads.find_link_owner(tx, link_hash)
+    if staff is None:
+        return None
+    tx.run(
+        "UPDATE login_links SET used_at = :now WHERE link_hash = :link_hash", now=tx.now, link_hash=link_hash
+    )
+    return staff.staff_id
+
+
+def sweep(tx: Tx) -> int:
+    """Drop worn-out sessions and links; how many."""
+    idle = tx.now - rules.IDLE
+    gone = tx.run("DELETE FROM sessions WHERE expires_at <= :now OR seen_at <= :idle", now=tx.now, idle=idle)
+    return gone + tx.run("DELETE FROM login_links WHERE expires_at <= :now", now=tx.now)
+
+
+def _keep_an_owner(tx: Tx) -> None:
+    if reads.count_able_owners(tx) == 0:
+        raise Conflict("At least one owner must be able to log in.", code="last_owner")

@@ -1,0 +1,252 @@
+"""What browsers post, read safely.
+
+Always true: a form has at most as many fields and bytes as its reader allows; its text is strict UTF-8
+without control characters; a field that is asked for once was given once. Every complaint is collected by
+field, then all are told together as one Invalid.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from email.message import Message
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from litestar import Request
+from litestar.exceptions import InternalServerException
+from multipart import MultipartError, MultipartSegment, PushMultipartParser
+
+from kashop.lib import money
+from kashop.lib.errors import FieldError, Invalid
+from kashop.web.errors import Problem, Stopped
+
+MAX_FIELDS = 1000
+MAX_NAME = 100
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_INTEGER = re.compile(r"-?[0-9]{1,15}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A posted file, held in memory only: what it holds may be codes."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+
+class Form:
+    """A posted form. Ask for each field by its kind, then call `done()`: it tells every complaint at once."""
+
+    def __init__(self, pairs: Sequence[tuple[str, str]], files: Mapping[str, Upload] | None = None):
+        self.files = dict(files or {})
+        self.errors: list[FieldError] = []
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name, []).append(value)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def names(self) -> list[str]:
+        """The fields that were given."""
+        return list(self._values)
+
+    def raw(self, name: str) -> str:
+        """What stood in a field, to show it again; empty when absent."""
+        return self._values.get(name, [""])[0]
+
+    def many(self, name: str) -> list[str]:
+        """Every value of a field that may repeat."""
+        return list(self._values.get(name, ()))
+
+    def flag(self, name: str) -> bool:
+        """Whether a checkbox was ticked."""
+        return self.raw(name) not in ("", "0")
+
+    def text(self, name: str, *, most: int = 200, least: int = 0, is_long: bool = False) -> str:
+        """Text of at most `most` characters without outer blanks. Only `is_long` text may have line ends."""
+        value = self._only(name).replace("\r\n", "\n").replace("\r", "\n").strip()
+        if _CONTROL.search(value) or (not is_long and ("\n" in value or "\t" in value)):
+            self.complain(name, "This has characters that cannot stand here.")
+        elif len(value) < least:
+            self.complain(
+                name, "Please fill in this field." if not value else "At least {n} characters.", n=least
+            )
+        elif len(value) > most:
+            self.complain(name, "At most {n} characters.", n=most)
+        else:
+            return value
+        return ""
+
+    def secret(self, name: str, *, most: int = 1024) -> str:
+        """A password or key, exactly as typed; empty when left empty."""
+        value = self._only(name)
+        if len(value) > most or "\x00" in value:
+            self.complain(name, "At most {n} characters.", n=most)
+            return ""
+        return value
+
+    def integer(self, name: str, *, least: int, most: int, default: int | None = None) -> int:
+        """A whole number in plain ASCII digits."""
+        value = self._only(name).strip()
+        if not value and default is not None:
+            return default
+        if not _INTEGER.fullmatch(value):
+            self.complain(name, "Please enter a whole number.")
+        elif not least <= int(value) <= most:
+            self.complain(name, "A number from {least} to {most}.", least=least, most=most)
+        else:
+            return int(value)
+        return default if default is not None else least
+
+    def amount(self, name: str, currency: str, *, default: int | None = None) -> int:
+        """An amount in minor units."""
+        value = self._only(name).strip()
+        if not value and default is not None:
+            return default
+        try:
+            return money.parse(value, currency, field=name)
+        except Invalid as error:
+            self.errors += error.fields
+            return default or 0
+
+    def choice(self, name: str, choices: Sequence[str], *, default: str | None = None) -> str:
+        """One of `choices`."""
+        value = self._only(name)
+        if not value and default is not None:
+            return default
+        if value not in choices:
+            self.complain(name, "Please choose one of the list.")
+            return default or (choices[0] if choices else "")
+        return value
+
+    def rows(self, prefix: str) -> list[str]:
+        """The numbers n of repeated groups `prefix-n-…`, in order, at most 200."""
+        pattern = re.compile(re.escape(prefix) + r"-([0-9]{1,4})-", re.ASCII)
+        found = {m.group(1) for name in self._values if (m := pattern.match(name))}
+        return sorted(found, key=int)[:200]
+
+    def complain(self, name: str, message: str, **params: object) -> None:
+        """Note a complaint about a field."""
+        self.errors.append(FieldError(name, message, tuple((k, str(v)) for k, v in params.items())))
+
+    def done(self) -> None:
+        """Raises Invalid when anything was complained about."""
+        if self.errors:
+            raise Invalid("Please correct the marked fields.", fields=self.errors)
+
+    def _only(self, name: str) -> str:
+        values = self._values.get(name, [])
+        if len(values) > 1:
+            self.complain(name, "This field was given more than once.")
+        return values[0] if values else ""
+
+
+async def read_form(request: Request[Any, Any, Any], *, max_fields: int = MAX_FIELDS) -> Form:
+    """The form in a request's body; an absent body is an empty form. Raises Stopped (400, 413, 415)."""
+    kind, boundary = _content_type(request.headers.get("content-type", ""))
+    if kind == "multipart/form-data":
+        return await _read_multipart(request, boundary, max_fields)
+    body = b"".join([chunk async for chunk in _chunks(request)])
+    if kind == "application/x-www-form-urlencoded" or (not kind and not body):
+        return Form(parse_pairs(body, max_fields=max_fields))
+    raise Stopped(Problem(415, "unsupported_media_type", "This kind of content is not understood here."))
+
+
+def parse_pairs(body: bytes, *, max_fields: int = MAX_FIELDS) -> list[tuple[str, str]]:
+    """Pairs of `a=b&c=d` (WHATWG URL §5.1), decoded strictly. Raises Stopped."""
+    parts = [part for part in body.split(b"&", max_fields) if part]
+    if len(parts) > max_fields:
+        raise _malformed()
+    pairs = []
+    for part in parts:
+        name, _, value = part.partition(b"=")
+        pairs.append((_unquoted(name), _unquoted(value)))
+    return [_checked(pair) for pair in pairs]
+
+
+def _unquoted(raw: bytes) -> str:
+    if _ESCAPE.search(raw):
+        raise _malformed()
+    return _decoded(unquote_to_bytes(raw.replace(b"+", b" ")))
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _malformed() from None
+
+
+def _checked(pair: tuple[str, str]) -> tuple[str, str]:
+    if len(pair[0]) > MAX_NAME or "\x00" in pair[0]:
+        raise _malformed()
+    return pair
+
+
+async def _read_multipart(request: Request[Any, Any, Any], boundary: str, max_fields: int) -> Form:
+    pairs: list[tuple[str, str]] = []
+    files: dict[str, Upload] = {}
+    try:
+        with PushMultipartParser(boundary, max_segment_count=max_fields, strict=True) as parser:
+            collect = _Collector(pairs, files)
+            async for chunk in _chunks(request):
+                for event in parser.parse(chunk) if chunk else ():
+                    collect(event)
+    except MultipartError:
+        raise _malformed() from None
+    return Form(pairs, files)
+
+
+class _Collector:
+    """Puts a multipart stream's events together: a segment, its bytes, None."""
+
+    def __init__(self, pairs: list[tuple[str, str]], files: dict[str, Upload]):
+        self._pairs = pairs
+        self._files = files
+        self._segment: MultipartSegment | None = None
+        self._data = bytearray()
+
+    def __call__(self, event: "MultipartSegment | bytearray | bytes | None") -> None:
+        if isinstance(event, MultipartSegment):
+            self._segment, self._data = event, bytearray()
+        elif event is not None:
+            self._data += event
+        elif self._segment is not None:
+            self._finish(self._segment, bytes(self._data))
+            self._segment = None
+
+    def _finish(self, segment: MultipartSegment, data: bytes) -> None:
+        name, _ = _checked((segment.name or "", ""))
+        if segment.filename is None:
+            self._pairs.append((name, _decoded(data)))
+        elif data or segment.filename:
+            if name in self._files:
+                raise _malformed()
+            self._files[name] = Upload(_CONTROL.sub("", segment.filename)[-200:], data)
+
+
+async def _chunks(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except InternalServerException:  # the framework's word for a client that went away
+        raise _malformed() from None
+
+
+def _content_type(header: str) -> tuple[str, str]:
+    if not header:
+        return "", ""
+    message = Message()
+    message["content-type"] = header[:300].replace("\n", "").replace("\r", "")
+    boundary = message.get_param("boundary", "")
+    charset = message.get_param("charset", "utf-8")
+    if str(charset).lower() not in ("utf-8", "utf8"):
+        raise Stopped(Problem(415, "unsupported_media_type", "Only UTF-8 is understood here."))
+    return message.get_content_type() if "/" in header else header.lower(), str(boundary)
+
+
+def _malformed() -> Stopped:
+    return Stopped(Problem(400, "malformed", "The form is not well-formed."))

@@ -16,6 +16,7 @@ def record(
     name: str,
     actor: Actor,
     subject: tuple[str, int],
+    /,
     *,
     reason: str = "",
     personal: dict[str, str] | None = None,

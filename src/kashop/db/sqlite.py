@@ -40,7 +40,7 @@ class Connection(aiosqlite.Connection):
 
     async def run(self, fn: Callable[..., T], *args: Any) -> T:
         """`fn(sqlite3 connection, *args)` on the connection's thread. Leans on `_execute` and `_conn`: tests/db pins both."""
-        return cast(T, await self._execute(fn, self._conn, *args))
+        return cast(T, await self._execute(fn, self._conn, *args))  # type: ignore[no-untyped-call]
 
 
 class SqliteTx:
@@ -306,4 +306,6 @@ async def _connection(path: Path, *pragmas: str) -> Connection:
             con.execute(pragma).fetchall()
         return con
 
-    return await Connection(connect, iter_chunk_size=64)
+    connection = Connection(connect, iter_chunk_size=64)
+    await connection
+    return connection

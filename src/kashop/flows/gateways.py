@@ -7,7 +7,7 @@ import msgspec
 from kashop.lib.actor import Actor
 from kashop.lib.errors import FieldError, Invalid, NotFound
 from kashop.payments import reads, writes
-from kashop.payments.rows import GatewayAccount
+from kashop.payments.rows import GatewayAccount, GatewayDraft
 from kashop.payments.types import Finding, Gateway, GatewayFailed, GatewayType, Method
 from kashop.shop import Shop
 
@@ -48,11 +48,11 @@ async def configure(
     open_json = msgspec.json.encode({k: v for k, v in merged.items() if k not in secret_names}).decode()
     secrets = msgspec.json.encode({k: v for k, v in merged.items() if k in secret_names})
     sealed = shop.keyring.seal_settings(secrets, name=f"gateway/{name}")
-    values = {"label": label, "options": open_json, "secrets": sealed, "is_enabled": is_enabled, "actor": actor}
+    draft = GatewayDraft(label=label, options=open_json, secrets=sealed, is_enabled=is_enabled)
     if account is None:
-        await shop.db.write(writes.add_gateway, name=name, type=type, **values)
+        await shop.db.write(writes.add_gateway, name, type, draft, actor)
     else:
-        await shop.db.write(writes.edit_gateway, account.gateway_id, version=account.version, **values)
+        await shop.db.write(writes.edit_gateway, account.gateway_id, draft, version=account.version, actor=actor)
 
 
 def _all_options(shop: Shop, account: GatewayAccount | None) -> dict[str, str]:

@@ -17,7 +17,7 @@ def open_batch(tx: Tx, draft: BatchDraft, actor: Actor) -> int:
                :expires_on, 'importing', :by, :now)
              RETURNING batch_id"""
     batch_id = int(tx.value(sql, by=str(actor), now=tx.now, **msgspec.structs.asdict(draft)))
-    record(tx, "batch.opened", actor, ("batch", batch_id), sku=draft.sku_id, pool=draft.pool_id, name=draft.name)
+    record(tx, "batch.opened", actor, ("batch", batch_id), sku=draft.sku_id, pool=draft.pool_id, batch=draft.name)
     return batch_id
 
 

@@ -19,6 +19,15 @@ class GatewayAccount(msgspec.Struct, frozen=True):
     version: int
 
 
+class GatewayDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """An account's options as checked, with its secrets sealed."""
+
+    label: str
+    options: str
+    secrets: bytes
+    is_enabled: bool
+
+
 class Attempt(msgspec.Struct, frozen=True):
     """One try to pay. `fields` is JSON."""
 

@@ -8,45 +8,34 @@ from kashop.lib.actor import Actor
 from kashop.lib.errors import Conflict, Invalid
 from kashop.orders import writes as orders
 from kashop.payments import reads, rules
-from kashop.payments.rows import Attempt, AttemptDraft
+from kashop.payments.rows import Attempt, AttemptDraft, GatewayDraft
 from kashop.payments.types import Begun, CallbackRequest, Notice
 
 
-def add_gateway(
-    tx: Tx, *, name: str, type: str, label: str, options: str, secrets: bytes, is_enabled: bool, actor: Actor
-) -> int:
+def add_gateway(tx: Tx, name: str, type: str, draft: GatewayDraft, actor: Actor) -> int:
     """Configure an account; its id. The flow has checked the options and sealed the secrets."""
     sql = """INSERT INTO gateways (name, type, label, options, secrets, is_enabled, created_at, updated_at)
              VALUES (:name, :type, :label, :options, :secrets, :is_enabled, :now, :now)
              ON CONFLICT (name) DO NOTHING RETURNING gateway_id"""
-    gateway_id = tx.value(
-        sql, name=name, type=type, label=label, options=options, secrets=secrets, is_enabled=int(is_enabled), now=tx.now
-    )
+    gateway_id = tx.value(sql, name=name, type=type, now=tx.now, **_columns(draft))
     if gateway_id is None:
         raise Invalid.of("name", "This is already in use.")
-    record(tx, "gateway.added", actor, ("gateway", gateway_id), name=name, type=type, enabled=is_enabled)
+    record(tx, "gateway.added", actor, ("gateway", gateway_id), account=name, type=type, enabled=draft.is_enabled)
     return int(gateway_id)
 
 
-def edit_gateway(
-    tx: Tx, gateway_id: int, *, label: str, options: str, secrets: bytes, is_enabled: bool, version: int, actor: Actor
-) -> None:
+def edit_gateway(tx: Tx, gateway_id: int, draft: GatewayDraft, *, version: int, actor: Actor) -> None:
     """Change an account that is still as its editor saw it (`version`). Raises Conflict."""
     sql = """UPDATE gateways SET label = :label, options = :options, secrets = :secrets, is_enabled = :is_enabled,
                updated_at = :now, version = version + 1
              WHERE gateway_id = :gateway_id AND version = :version"""
-    if not tx.run(
-        sql,
-        gateway_id=gateway_id,
-        label=label,
-        options=options,
-        secrets=secrets,
-        is_enabled=int(is_enabled),
-        version=version,
-        now=tx.now,
-    ):
+    if not tx.run(sql, gateway_id=gateway_id, version=version, now=tx.now, **_columns(draft)):
         raise Conflict("Someone else changed this gateway meanwhile. Reload and try again.", code="changed_meanwhile")
-    record(tx, "gateway.changed", actor, ("gateway", gateway_id), enabled=is_enabled)
+    record(tx, "gateway.changed", actor, ("gateway", gateway_id), enabled=draft.is_enabled)
+
+
+def _columns(draft: GatewayDraft) -> dict[str, object]:
+    return {**msgspec.structs.asdict(draft), "is_enabled": int(draft.is_enabled)}
 
 
 def open_attempt(tx: Tx, order_id: int, draft: AttemptDraft, actor: Actor) -> int:

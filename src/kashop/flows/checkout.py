@@ -1,0 +1,275 @@
+"""Place an order: check and price before any lock, hold in one change, then tell the gateway.
+
+Always true: the client's prices decide nothing; the same key never makes a second order; an attempt is written before its gateway hears of it.
+"""
+
+import hashlib
+
+import msgspec
+
+from kashop.catalog import reads as catalog
+from kashop.catalog.rules import checked_answers
+from kashop.catalog.types import BuyerField, Offer
+from kashop.db import Reader, Tx
+from kashop.delivery import writes as delivery
+from kashop.flows import attempts, gateways
+from kashop.lib import ids, money
+from kashop.lib.actor import Actor
+from kashop.lib.clock import MINUTE
+from kashop.lib.errors import Conflict, FieldError, Invalid, Mismatch, PriceChanged
+from kashop.lib.text import is_email, is_phone, is_plain, is_qq
+from kashop.orders import reads as orders_reads
+from kashop.orders import rules
+from kashop.orders import writes as orders
+from kashop.orders.types import LineDraft, Order, OrderDraft
+from kashop.payments import writes as payments
+from kashop.payments.rows import Attempt
+from kashop.shop import Shop
+
+MOST_LINES = 20
+_MESSAGE = "Please correct the marked fields."
+
+
+class Want(msgspec.Struct, frozen=True):
+    """So many of a SKU."""
+
+    sku: str
+    quantity: int
+
+
+class Checkout(msgspec.Struct, frozen=True, kw_only=True):
+    """What a buyer asks for. `expected_minor` is the total that he was shown; `fields` are his answers by name, for every line that asks."""
+
+    lines: tuple[Want, ...]
+    contact_type: str = "any"
+    contact: str = ""
+    gateway: str = ""
+    method: str = ""
+    lookup_password: str = ""
+    fields: dict[str, str] = {}
+    expected_minor: int | None = None
+    channel: str = "web"
+    locale: str = ""
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """An order, the secret of its link, and its newest attempt (None when nothing is to be paid)."""
+
+    order: Order
+    token: str
+    attempt: Attempt | None
+    is_replay: bool = False
+
+
+async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "") -> Placed:
+    """Place an order and begin its payment.
+
+    With a `key` the same wish is placed once, however often and however parallel it is asked; another wish under the same key is a Mismatch.
+    Raises Invalid by field, SoldOut, PriceChanged.
+    """
+    if key and (replayed := await _replay(shop, wish, actor, key)):
+        return replayed
+    offers = await shop.db.read(_offers, wish.lines)
+    lines = _priced(wish, offers)
+    await _check_total(shop, wish, lines)
+    account = await _chosen_gateway(shop, wish) if rules.total(lines) else None
+    draft = await _draft(shop, wish, offers, lines)
+    try:
+        order_id, attempt_id = await shop.db.write(_place, draft, account, wish.method, _binding(wish, actor, key), actor)
+    except _Replayed:
+        replayed = await _replay(shop, wish, actor, key)
+        assert replayed is not None
+        return replayed
+    if attempt_id is not None:
+        await attempts.begin(shop, attempt_id, actor)
+    return await placed(shop, order_id)
+
+
+async def placed(shop: Shop, order_id: int, *, is_replay: bool = False) -> Placed:
+    """An order as its buyer may have it."""
+    order, newest = await shop.db.read(attempts.order_and_newest, order_id)
+    return Placed(order, shop.keyring.order_token(order.order_no), newest, is_replay)
+
+
+class _Replayed(Exception):
+    """Another request with the same key came first."""
+
+
+class _Binding(msgspec.Struct, frozen=True):
+    scope: str
+    key_hash: bytes
+    digest: bytes
+
+
+def _binding(wish: Checkout, actor: Actor, key: str) -> _Binding | None:
+    if not key:
+        return None
+    digest = hashlib.blake2b(msgspec.json.encode(wish, order="sorted"), digest_size=32).digest()
+    return _Binding(f"order/{wish.channel}", rules.key_hash(key), digest)
+
+
+async def _replay(shop: Shop, wish: Checkout, actor: Actor, key: str) -> Placed | None:
+    binding = _binding(wish, actor, key)
+    assert binding is not None
+    known = await shop.db.read(orders_reads.find_replay, binding.scope, binding.key_hash)
+    if known is None:
+        return None
+    if known.request_digest != binding.digest:
+        raise Mismatch("This key was used for another order.", code="idempotency_mismatch")
+    return await placed(shop, known.order_id, is_replay=True)
+
+
+def _offers(db: Reader, wants: tuple[Want, ...]) -> dict[str, Offer | None]:
+    return {want.sku: catalog.find_offer(db, want.sku) for want in wants}
+
+
+def _priced(wish: Checkout, offers: dict[str, Offer | None]) -> tuple[LineDraft, ...]:
+    wrong: list[FieldError] = []
+    if not 1 <= len(wish.lines) <= MOST_LINES:
+        wrong.append(FieldError("lines", "Order 1 to 20 different things."))
+    if len({w.sku for w in wish.lines}) < len(wish.lines):
+        wrong.append(FieldError("lines", "The same SKU stands on two lines: put them together."))
+    for index, want in enumerate(wish.lines):
+        wrong += _wrong_quantity(f"lines.{index}", want, offers[want.sku])
+    on_offer = {sku: offer for sku, offer in offers.items() if offer is not None}
+    wrong += _wrong_contact(wish, list(on_offer.values()))
+    asked = {sku: msgspec.json.decode(o.product.fields, type=list[BuyerField]) for sku, o in on_offer.items()}
+    known = {f.name for fields in asked.values() for f in fields}
+    wrong += [FieldError(f"fields.{name}", "There is no such question.") for name in sorted(wish.fields.keys() - known)]
+    answers: dict[str, dict[str, str]] = {}
+    for sku, fields in asked.items():
+        own = {f.name: wish.fields[f.name] for f in fields if f.name in wish.fields}
+        answers[sku], complaints = checked_answers(fields, own)
+        wrong += [c for c in complaints if c not in wrong]
+    if wrong:
+        raise Invalid(_MESSAGE, fields=wrong)
+    return tuple(rules.priced(on_offer[w.sku], w.quantity, answers[w.sku]) for w in wish.lines)
+
+
+def _wrong_quantity(field: str, want: Want, offer: Offer | None) -> list[FieldError]:
+    if offer is None:
+        return [FieldError(f"{field}.sku", "This is not for sale.")]
+    sku = offer.sku
+    if not sku.min_quantity <= want.quantity <= sku.max_quantity:
+        params = (("least", str(sku.min_quantity)), ("most", str(sku.max_quantity)))
+        return [FieldError(f"{field}.quantity", "Order from {least} to {most} of this.", params)]
+    return []
+
+
+_CONTACTS = {
+    "email": (is_email, "This is not an e-mail address."),
+    "phone": (is_phone, "This is not a phone number."),
+    "qq": (is_qq, "This is not a QQ number."),
+}
+
+
+def _wrong_contact(wish: Checkout, offers: list[Offer]) -> list[FieldError]:
+    wrong = []
+    wanted = {o.product.contact_type for o in offers}
+    needed = bool(wanted - {"none"})
+    if wish.contact_type not in (*_CONTACTS, "any", "none"):
+        wrong.append(FieldError("contact.type", "Choose one of the values on offer."))
+    kinds = (wanted & _CONTACTS.keys()) | ({wish.contact_type} & _CONTACTS.keys())
+    if needed and not wish.contact.strip():
+        wrong.append(FieldError("contact", "This is needed."))
+    elif len(wish.contact) > 254 or not is_plain(wish.contact):
+        wrong.append(FieldError("contact", "This is too long."))
+    elif wish.contact.strip():
+        wrong += [FieldError("contact", _CONTACTS[k][1]) for k in sorted(kinds) if not _CONTACTS[k][0](wish.contact.strip())]
+    if not wish.lookup_password and any(o.product.lookup_password == "required" for o in offers):
+        wrong.append(FieldError("lookup_password", "This is needed."))
+    if wish.lookup_password and not 4 <= len(wish.lookup_password) <= 64:
+        wrong.append(FieldError("lookup_password", "Use 4 to 64 characters."))
+    return wrong[:3]
+
+
+async def _check_total(shop: Shop, wish: Checkout, lines: tuple[LineDraft, ...]) -> None:
+    total, currency = rules.total(lines), shop.settings.text("shop.currency")
+    if total > money.MAX_MINOR:
+        raise Invalid.of("lines", "The amount is too large.")
+    if wish.expected_minor is not None and wish.expected_minor != total:
+        raise PriceChanged(
+            "The price changed from {old} to {new}. Please check and order again.",
+            old=money.to_text(wish.expected_minor, currency),
+            new=money.to_text(total, currency),
+            total={"amount": money.to_text(total, currency), "currency": currency},
+        )
+
+
+async def _chosen_gateway(shop: Shop, wish: Checkout) -> int:
+    on_offer = await gateways.choices(shop)
+    if not any(c.gateway == wish.gateway for c in on_offer):
+        raise Invalid.of("gateway", "Choose one of the ways to pay.")
+    if wish.method and not any(c.gateway == wish.gateway and c.method == wish.method for c in on_offer):
+        raise Invalid.of("method", "Choose one of the ways to pay.")
+    return await attempts.gateway_id(shop, wish.gateway)
+
+
+async def _draft(
+    shop: Shop, wish: Checkout, offers: dict[str, Offer | None], lines: tuple[LineDraft, ...]
+) -> OrderDraft:
+    now = shop.clock.now()
+    order_no = ids.number("K", now)
+    hold_minutes = min(o.product.hold_minutes for o in offers.values() if o is not None)
+    password = wish.lookup_password
+    return OrderDraft(
+        order_no=order_no,
+        token_hash=ids.digest(shop.keyring.order_token(order_no)),
+        channel=wish.channel,
+        contact_type=wish.contact_type,
+        contact=wish.contact.strip(),
+        lookup_hash=await shop.lookup_passwords.hash(password, field="lookup_password") if password else None,
+        currency=shop.settings.text("shop.currency"),
+        total_minor=rules.total(lines),
+        locale=wish.locale,
+        expires_at=now + hold_minutes * MINUTE,
+        lines=lines,
+    )
+
+
+def _place(
+    tx: Tx, draft: OrderDraft, account: int | None, method: str, binding: _Binding | None, actor: Actor
+) -> tuple[int, int | None]:
+    """The one change: the order, its holds, its key and its first attempt. A free order is delivered at once."""
+    if binding and orders_reads.find_replay(tx, binding.scope, binding.key_hash):
+        raise _Replayed
+    order_id = orders.place(tx, draft, actor)
+    if binding:
+        orders.remember_key(
+            tx, scope=binding.scope, key_hash=binding.key_hash, request_digest=binding.digest, order_id=order_id
+        )
+    if account is not None:
+        return order_id, attempts.open_for(tx, order_id, gateway_id=account, method=method, actor=actor)
+    if not orders.mark_paid(tx, order_id, actor, expected="pending"):
+        raise Conflict("This order cannot be completed.")
+    delivery.deliver_auto(tx, order_id, actor)
+    return order_id, None
+
+
+async def cancel(shop: Shop, order: Order, actor: Actor, *, reason: str = "") -> None:
+    """End an unpaid order. Its gateways are asked once more first, for a payment that is on its way."""
+    await attempts.query_open(shop, order.order_id, actor)
+    if not await shop.db.write(_cancel, order.order_id, actor, reason):
+        raise Conflict("This order can no longer be cancelled.", code="not_pending")
+
+
+def _cancel(tx: Tx, order_id: int, actor: Actor, reason: str) -> bool:
+    if not orders.cancel(tx, order_id, actor, reason=reason):
+        return False
+    payments.end_attempts(tx, order_id, status="closed")
+    return True
+
+
+async def expire(shop: Shop, order_id: int, actor: Actor) -> bool:
+    """End an order whose deadline has passed, after asking its gateways once more; whether it ended."""
+    await attempts.query_open(shop, order_id, actor)
+    return await shop.db.write(_expire, order_id, actor)
+
+
+def _expire(tx: Tx, order_id: int, actor: Actor) -> bool:
+    if not orders.expire(tx, order_id, actor):
+        return False
+    payments.end_attempts(tx, order_id, status="closed")
+    return True
+
+

@@ -1,0 +1,118 @@
+"""Hand over what was paid for: sweep the undelivered, deliver by hand, and reveal codes to their buyer."""
+
+import asyncio
+import hmac
+
+import msgspec
+
+from kashop.db import Reader, Tx
+from kashop.delivery import writes as delivery
+from kashop.inventory import reads as inventory
+from kashop.inventory.types import OwnedCode, SealedCode
+from kashop.lib import ids
+from kashop.lib.actor import SYSTEM, Actor
+from kashop.lib.errors import Conflict, Invalid, NotFound, Unavailable
+from kashop.orders import reads as orders
+from kashop.orders import writes as order_writes
+from kashop.orders.types import Line, Order
+from kashop.shop import Shop
+from kashop.vault import Tampered
+from kashop.vault import writes as vault
+
+MOST_CONTENT = 8192
+
+
+class Revealed(msgspec.Struct, frozen=True):
+    """A line with its codes in the clear: on its way to its buyer, and nowhere else."""
+
+    line: Line
+    codes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<Revealed line={self.line.line_id} codes={len(self.codes)}>"
+
+
+async def order_of_link(shop: Shop, order_no: str, token: str) -> Order:
+    """The order that a link opens. Raises NotFound alike for a wrong number and a wrong token."""
+    order = await shop.db.read(orders.find, order_no)
+    known = order.token_hash if order else b"\0" * 32
+    if not hmac.compare_digest(known, ids.digest(token)) or order is None:
+        raise NotFound("There is no such order.")
+    return order
+
+
+async def reveal(shop: Shop, order: Order, actor: Actor, *, how: str) -> list[Revealed]:
+    """An order's delivered codes. Their audit rows are committed before the vault opens a seal; `how` is page, api or download."""
+    owned = await shop.db.read(_owned, order.order_id)
+    codes = [code for _, codes in owned for code in codes]
+    if not codes:
+        raise Conflict("Nothing of this order has been delivered yet.", code="not_delivered")
+    await shop.db.write(delivery.record_reveal, order.order_id, [c.code_id for c in codes], actor, how=how)
+    try:
+        return await asyncio.to_thread(_opened, shop, owned)
+    except Tampered as tampered:
+        shop.log.critical("a sealed code does not open", order=order.order_no, where=str(tampered))
+        await shop.db.write(order_writes.open_exception, order.order_id, "delivery_failed", SYSTEM, where=str(tampered))
+        raise Unavailable("A code of this order cannot be read. The shop has been told.", code="delivery_failed") from None
+
+
+def _owned(db: Reader, order_id: int) -> list[tuple[Line, list[OwnedCode]]]:
+    return [(line, inventory.owned_codes(db, line.line_id)) for line in orders.lines(db, order_id)]
+
+
+def _opened(shop: Shop, owned: list[tuple[Line, list[OwnedCode]]]) -> list[Revealed]:
+    return [Revealed(line, tuple(_open(shop, code) for code in codes)) for line, codes in owned if codes]
+
+
+def _open(shop: Shop, code: OwnedCode) -> str:
+    if not shop.keyring.knows(code.product_id, code.epoch):
+        raise Tampered(f"product {code.product_id} epoch {code.epoch}: no data key")
+    return shop.keyring.open_code(code.sealed, product_id=code.product_id, epoch=code.epoch, code_id=code.code_id)
+
+
+async def deliver_by_hand(shop: Shop, order_no: str, line_id: int, contents: list[str], actor: Actor) -> str:
+    """Deliver a manual line with what staff wrote, one entry for each; the order's state then. It goes into the vault like any code."""
+    order, line = await shop.db.read(_manual_line, order_no, line_id)
+    contents = [c.strip() for c in contents]
+    if not all(contents) or any(len(c.encode()) > MOST_CONTENT for c in contents):
+        raise Invalid.of("content", "Write what the buyer gets: up to 8192 bytes each.")
+    key = await shop.db.write(vault.ensure_data_key, shop.keyring, line.product_id)
+    shop.keyring.learn([key])
+    codes = [
+        SealedCode(
+            code_id=code_id,
+            epoch=key.epoch,
+            sealed=shop.keyring.seal_code(text, product_id=line.product_id, epoch=key.epoch, code_id=code_id),
+            # the same words may be delivered to many, so what is said by hand is unique by its place alone
+            fingerprint=shop.keyring.fingerprint(text, scope=b"manual/%d/%d" % (line_id, n)),
+            cost_minor=0,
+            expires_on="",
+        )
+        for n, (code_id, text) in enumerate(zip(ids.snowflakes.take(len(contents)), contents, strict=True))
+    ]
+    return await shop.db.write(delivery.deliver_manual, order.order_id, line_id, codes, actor)
+
+
+def _manual_line(db: Reader, order_no: str, line_id: int) -> tuple[Order, Line]:
+    order = orders.find(db, order_no)
+    if order is None:
+        raise NotFound("There is no order {order_no}.", order_no=order_no)
+    for line in orders.lines(db, order.order_id):
+        if line.line_id == line_id:
+            return order, line
+    raise Invalid.of("line", "This order has no such line to deliver by hand.")
+
+
+async def sweep(shop: Shop, *, older_than: int, limit: int = 200) -> int:
+    """Try every paid, undelivered order again; how many were looked at. What still lacks codes stays on the desk."""
+    due = await shop.db.read(orders.undelivered, shop.clock.now() - older_than, limit=limit)
+    for order_id in due:
+        await shop.db.write(_sweep, order_id)
+    return len(due)
+
+
+def _sweep(tx: Tx, order_id: int) -> None:
+    if any(line.delivery == "auto" and line.delivered < line.quantity for line in orders.lines(tx, order_id)):
+        delivery.deliver_auto(tx, order_id, SYSTEM)
+    elif orders.get(tx, order_id).status == "paid":
+        order_writes.mark_progress(tx, order_id, SYSTEM)

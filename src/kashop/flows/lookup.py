@@ -1,0 +1,38 @@
+"""查单: find an order again by its number or contact, and its password.
+
+Always true: an order without a look-up password is opened by its link alone; not found, no password and wrong password sound and last the same.
+"""
+
+from kashop.db import Reader
+from kashop.lib.errors import NotFound
+from kashop.orders import reads as orders
+from kashop.orders.types import Order
+from kashop.shop import Shop
+
+TRIED = 3
+"""Orders of one contact whose password is tried: the newest ones; older ones open by number."""
+
+
+async def find(shop: Shop, *, subject: str, password: str, ip: str) -> list[tuple[Order, str]]:
+    """The orders that a number or contact and a password open, newest first, each with its link's token.
+
+    Raises NotFound (for every reason alike), TooMany.
+    """
+    subject = subject.strip()
+    shop.limits.take("lookup ip", ip, most=30, seconds=600)
+    shop.limits.take("lookup subject", subject.lower()[:254], most=15, seconds=600)
+    candidates = await shop.db.read(_candidates, subject)
+    hashes = [order.lookup_hash for order in candidates]
+    hashes += [None] * (TRIED - len(hashes))
+    right = [await shop.lookup_passwords.verify(stored, password) for stored in hashes]
+    found = [order for order, is_right in zip(candidates, right, strict=False) if is_right]
+    if not found or not password:
+        raise NotFound("No order fits this number or contact and this password.")
+    return [(order, shop.keyring.order_token(order.order_no)) for order in found]
+
+
+def _candidates(db: Reader, subject: str) -> list[Order]:
+    by_number = orders.find(db, subject.upper())
+    if by_number is not None:
+        return [by_number] if by_number.lookup_hash else []
+    return orders.of_contact(db, subject, limit=TRIED) if subject else []

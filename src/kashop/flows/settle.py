@@ -1,0 +1,191 @@
+"""Money arrives: by callback, by query, or by a person's word. It is recorded first; then it finds its order, or the desk.
+
+Always true: a callback is in the inbox before it is read; the same payment settles once; only a proved, paid notice for this account's own
+attempt settles anything.
+"""
+
+import msgspec
+
+from kashop.db import Tx
+from kashop.delivery import writes as delivery
+from kashop.flows import gateways
+from kashop.lib.actor import SYSTEM, Actor
+from kashop.lib.errors import Conflict, Invalid, NotFound, SoldOut
+from kashop.inventory import writes as inventory
+from kashop.orders import reads as orders_reads
+from kashop.orders import rules as order_rules
+from kashop.orders import writes as orders
+from kashop.orders.types import Order
+from kashop.payments import reads, writes
+from kashop.payments.rows import Attempt, Callback, GatewayAccount
+from kashop.payments.types import Answer, CallbackRequest, Notice, Rejected
+from kashop.shop import Shop
+
+NOT_BELIEVED = Answer(status=400, body=b"fail")
+"""The answer to a callback for an account that does not exist; every gateway's own rejection is of the same kind."""
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What the shop does with money that comes late."""
+
+    delivers_late: bool
+
+
+def policy(shop: Shop) -> Policy:
+    """As the merchant chose."""
+    return Policy(shop.settings.text("orders.late_payment") == "deliver")
+
+
+async def receive_callback(shop: Shop, gateway: str, request: CallbackRequest, *, ip: str) -> Answer:
+    """Store a callback, prove it, settle what it says, and answer the gateway in its own words."""
+    callback_id = await shop.db.write(writes.store_callback, gateway, request, ip=ip)
+    return await read_callback(shop, callback_id, gateway, request)
+
+
+async def read_callback(shop: Shop, callback_id: int, gateway: str, request: CallbackRequest) -> Answer:
+    """Judge a stored callback: the first time, or again after the process died in between."""
+    account = await shop.db.read(reads.find_gateway, gateway)
+    if account is None:
+        await shop.db.write(writes.judge_callback, callback_id, "rejected", reason="unknown_gateway")
+        return NOT_BELIEVED
+    try:
+        made = gateways.made(shop, account)
+    except NotFound:
+        await shop.db.write(writes.judge_callback, callback_id, "rejected", reason="plugin_missing")
+        return NOT_BELIEVED
+    try:
+        notice = made.read_callback(request)
+    except Rejected as rejected:
+        await shop.db.write(writes.judge_callback, callback_id, "rejected", reason=rejected.reason)
+        return made.rejected
+    verdict = await shop.db.write(_settle_callback, callback_id, account, notice, policy(shop))
+    return made.rejected if verdict == "rejected" else made.accepted
+
+
+async def reread(shop: Shop, callback: Callback) -> None:
+    """Judge a callback that was left unread."""
+    headers = msgspec.json.decode(callback.headers, type=dict[str, str])
+    request = CallbackRequest(method=callback.method, query=callback.query, headers=headers, body=callback.body)
+    await read_callback(shop, callback.callback_id, callback.gateway_name, request)
+
+
+def _settle_callback(tx: Tx, callback_id: int, account: GatewayAccount, notice: Notice, late: Policy) -> str:
+    actor = Actor("gateway", account.name)
+    verdict, reason = settle(tx, account.gateway_id, notice, "callback", callback_id, late, actor)
+    attempt = reads.find_attempt(tx, account.gateway_id, notice.attempt_no)
+    attempt_id = attempt.attempt_id if attempt else None
+    writes.judge_callback(tx, callback_id, verdict, reason=reason, attempt_id=attempt_id)
+    return verdict
+
+
+def settle(
+    tx: Tx, gateway_id: int, notice: Notice, source: str, callback_id: int | None, late: Policy, actor: Actor
+) -> tuple[str, str]:
+    """Settle a proved notice of one account; (verdict, reason). Verdicts: settled, repeated, ignored, rejected."""
+    attempt = reads.find_attempt(tx, gateway_id, notice.attempt_no)
+    if attempt is None:
+        return "rejected", "unknown_attempt"
+    if notice.state != "paid":
+        return "ignored", notice.state
+    if notice.amount_minor <= 0 or not notice.gateway_txn:
+        return "rejected", "amount"
+    credit = writes.credit(tx, attempt, notice, source=source, callback_id=callback_id, actor=actor)
+    if credit.verdict == "of_other_order":
+        orders.open_exception(tx, attempt.order_id, "mismatch", actor, why="transaction", txn=notice.gateway_txn)
+        return "rejected", "transaction_of_other_order"
+    if credit.verdict == "repeated":
+        return "repeated", ""
+    if credit.flaw:
+        orders.open_exception(tx, attempt.order_id, "mismatch", actor, why=credit.flaw, txn=notice.gateway_txn)
+        return "settled", credit.flaw
+    _find_order(tx, attempt, notice, late, actor)
+    return "settled", ""
+
+
+def _find_order(tx: Tx, attempt: Attempt, notice: Notice, late: Policy, actor: Actor) -> None:
+    """Money has been counted: what does it do for its order?"""
+    order = orders_reads.get(tx, attempt.order_id)
+    if order.status in order_rules.PAID:
+        orders.open_exception(tx, order.order_id, "paid_twice", actor, txn=notice.gateway_txn, amount=notice.amount_minor)
+    elif order.paid_minor < order.total_minor:
+        missing = order.total_minor - order.paid_minor
+        orders.open_exception(tx, order.order_id, "paid_partly", actor, missing=missing, late=order.status != "pending")
+    elif order.status == "pending":
+        _pay(tx, order, actor)
+    else:
+        _pay_late(tx, order, late, actor)
+
+
+def _pay(tx: Tx, order: Order, actor: Actor) -> None:
+    if not orders.mark_paid(tx, order.order_id, actor, expected=order.status):
+        raise Conflict("This order is in another state than its money.")
+    orders.close_exceptions(tx, order.order_id, ("paid_partly",), actor, reason="paid in full")
+    if order.paid_minor > order.total_minor:
+        orders.open_exception(tx, order.order_id, "paid_over", actor, over=order.paid_minor - order.total_minor)
+    delivery.deliver_auto(tx, order.order_id, actor)
+
+
+def _pay_late(tx: Tx, order: Order, late: Policy, actor: Actor) -> None:
+    """Late money: held again and delivered if the policy says so and stock is left; otherwise it waits for staff."""
+    exception_id = orders.open_exception(tx, order.order_id, "paid_late", actor, status=order.status)
+    if not late.delivers_late or not _hold_again(tx, order):
+        return
+    _pay(tx, order, actor)
+    orders.close_exception(tx, exception_id, SYSTEM, reason="late payment: delivered from stock by the shop's policy")
+
+
+def _hold_again(tx: Tx, order: Order) -> bool:
+    lines = [line for line in orders_reads.lines(tx, order.order_id) if line.delivery == "auto"]
+    taken: list[dict[str, int]] = []
+    for line in lines:
+        place = {"line_id": line.line_id, "sku_id": line.sku_id, "pool_id": order.pool_id}
+        try:
+            inventory.hold(tx, quantity=line.quantity, until=tx.now, **place)
+        except SoldOut:
+            for earlier in taken:
+                inventory.release(tx, **earlier)
+            return False
+        taken.append(place)
+    return True
+
+
+async def confirm(shop: Shop, order_no: str, *, reference: str, note: str, actor: Actor) -> str:
+    """A person vouches that the rest of an order was paid (补单); the order's state then. `reference` is the payment's number."""
+    if not 0 < len(reference.strip()) <= 64:
+        raise Invalid.of("reference", "Write the payment's number: 1 to 64 characters.")
+    if not note.strip():
+        raise Invalid.of("note", "Say how you know that it was paid.")
+    return await shop.db.write(_confirm, order_no, reference.strip(), note.strip(), actor)
+
+
+def _confirm(tx: Tx, order_no: str, reference: str, note: str, actor: Actor) -> str:
+    order = orders_reads.find(tx, order_no)
+    if order is None:
+        raise NotFound("There is no order {order_no}.", order_no=order_no)
+    if order.status in order_rules.PAID:
+        raise Conflict("This order is already paid.", code="already_paid")
+    attempts = reads.attempts(tx, order.order_id)
+    if not attempts:
+        raise Conflict("This order never had a payment to confirm.", code="no_attempt")
+    missing = order.total_minor - order.paid_minor
+    attempt = attempts[-1]
+    if missing > 0:
+        notice = Notice(
+            state="paid",
+            attempt_no=attempt.attempt_no,
+            gateway_txn=reference,
+            amount_minor=missing,
+            currency=order.currency,
+        )
+        if writes.credit(tx, attempt, notice, source="manual", callback_id=None, actor=actor).verdict != "new":
+            raise Invalid.of("reference", "This payment was already counted.")
+    order = orders_reads.get(tx, order.order_id)
+    if order.status == "pending":
+        _pay(tx, order, actor)
+    elif _hold_again(tx, order):
+        _pay(tx, order, actor)
+    else:
+        orders.open_exception(tx, order.order_id, "paid_late", actor, status=order.status)
+        return order.status
+    orders.close_exceptions(tx, order.order_id, ("paid_late", "paid_partly", "gateway_unclear"), actor, reason=note)
+    return orders_reads.get(tx, order.order_id).status

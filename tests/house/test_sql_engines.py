@@ -15,9 +15,34 @@ from tests.house.statements import Statement, find
 PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 
 HOT = {  # (file, function): what a checkout, a callback, a delivery or an order page waits for
+    ("catalog/reads.py", "find_product"),
+    ("catalog/reads.py", "find_sku"),
+    ("catalog/reads.py", "skus"),
+    ("catalog/reads.py", "tiers"),
+    ("inventory/reads.py", "owned_codes"),
+    ("inventory/reads.py", "pool_of"),
     ("inventory/writes.py", "hold"),
     ("inventory/writes.py", "release"),
     ("inventory/writes.py", "sell"),
+    ("orders/reads.py", "find"),
+    ("orders/reads.py", "get"),
+    ("orders/reads.py", "lines"),
+    ("orders/reads.py", "due"),
+    ("orders/reads.py", "undelivered"),
+    ("orders/reads.py", "find_replay"),
+    ("orders/writes.py", "mark_paid"),
+    ("orders/writes.py", "_end"),
+    ("payments/reads.py", "attempts"),
+    ("payments/reads.py", "find_attempt"),
+    ("payments/reads.py", "find_gateway"),
+    ("payments/reads.py", "find_receipt"),
+    ("payments/reads.py", "due_queries"),
+    ("payments/reads.py", "unread_callbacks"),
+    ("payments/writes.py", "credit"),
+    ("payments/writes.py", "end_attempts"),
+    ("accounts/reads.py", "find_signed_in"),
+    ("audit/reads.py", "head"),
+    ("audit/reads.py", "timeline"),
 }
 
 
@@ -65,7 +90,10 @@ def scans(con: sqlite3.Connection, sql: str) -> list[str]:
         alias: table
         for table, alias in re.findall(r"\b(?:FROM|JOIN|UPDATE|INTO)\s+(\w+)\s+(?:AS\s+)?(\w+)", sql)
     }
-    steps = [step for step in explain(con, sql, plan=True) if step.startswith("SCAN ")]
+    plan = explain(con, sql, plan=True)
+    if " LIMIT " in sql and " WHERE " not in sql and not any("TEMP B-TREE" in step for step in plan):
+        return []  # the first few in an index's own order
+    steps = [step for step in plan if step.startswith("SCAN ")]
     return [s for s in steps if (name := s.split()[1]) in tables or aliases.get(name) in tables]
 
 
@@ -116,7 +144,7 @@ def test_hot_statements_use_an_index(lite: sqlite3.Connection) -> None:
         ("SELECT nowhere FROM orders", "nowhere"),
         ("SELECT order_id FROM orders WHERE :x IS NULL", "could not determine data type"),
         ("SELECT order_id, MAX(total_minor) FROM orders", "must appear in the GROUP BY"),
-        ("INSERT INTO pools (slug, name) SELECT product_id, name FROM products", "is of type text"),
+        ("SELECT order_id FROM orders WHERE order_no = 1", "operator does not exist"),
     ],
 )
 def test_postgres_refuses_a_bad_statement(postgres: psycopg.Connection, sql: str, complaint: str) -> None:
@@ -131,6 +159,8 @@ def test_sqlite_refuses_a_bad_statement(lite: sqlite3.Connection) -> None:
 def test_a_whole_table_scan_is_seen(lite: sqlite3.Connection) -> None:
     assert scans(lite, "SELECT o.order_id FROM orders o WHERE o.note = :x")
     assert scans(lite, "UPDATE codes SET status = 'free' WHERE epoch = :x")
+    assert scans(lite, "SELECT note FROM orders ORDER BY note LIMIT 1")
+    assert not scans(lite, "SELECT order_id FROM orders ORDER BY order_id DESC LIMIT 1")
     assert not scans(lite, "SELECT order_id FROM orders WHERE order_no = :x")
     assert not scans(
         lite, "WITH w AS (SELECT order_id FROM orders WHERE order_no = :x LIMIT 9) SELECT 1 FROM w"

@@ -1,0 +1,90 @@
+"""Every message has its Chinese words, with the same places to fill."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from babel.messages.pofile import read_po
+
+from tests.house import tree
+from tests.house.messages import in_folder, in_python, in_template, places
+
+CORE = tree.SRC / "locales" / "zh_Hans.po"
+THEME = tree.ROOT / "themes" / "default"
+
+
+def catalogue(path: Path) -> dict[str, tuple[str, ...]]:
+    with path.open("rb") as file:
+        po = read_po(file, locale="zh_Hans", abort_invalid=True)
+    found = {}
+    for entry in po:
+        if entry.id and not entry.fuzzy:
+            ids = entry.id if isinstance(entry.id, (tuple, list)) else (entry.id,)
+            words = entry.string if isinstance(entry.string, (tuple, list)) else (entry.string,)
+            found[ids[0]] = tuple(words)
+    return found
+
+
+def missing(said: Mapping[str, object], known: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Messages without words, or whose words have other places to fill."""
+    untold = [f"not translated: {text!r}" for text in said if not all(known.get(text, ("",)))]
+    wrong = [
+        f"other places: {text!r} {words}"
+        for text, words in known.items()
+        if any(word and not places(word) <= places(text) for word in words)
+    ]
+    return untold + wrong
+
+
+def from_the_core() -> dict[str, Path]:
+    python = {
+        k: v for k, v in in_folder(tree.SRC, ".py").items() if "cli" not in v.relative_to(tree.SRC).parts
+    }
+    return {**python, **in_folder(tree.SRC / "web", ".html")}
+
+
+def test_all_that_kashop_says_is_translated() -> None:
+    said = from_the_core()
+    assert len(said) > 100
+    found = missing(said, catalogue(CORE))
+    assert not found, "\n".join(found)
+
+
+def test_all_that_the_default_theme_says_is_translated() -> None:
+    said = in_folder(THEME, ".html")
+    assert len(said) > 30
+    found = missing(said, {**catalogue(CORE), **catalogue(THEME / "locales" / "zh_Hans.po")})
+    assert not found, "\n".join(found)
+
+
+def test_a_missing_or_wrong_translation_is_seen() -> None:
+    known = {"Sold out.": ("卖完了。",), "{count} left": ("还剩 {number} 件",), "Empty": ("",)}
+    found = "\n".join(missing({"Sold out.": 1, "Empty": 1, "New words": 1}, known))
+    assert "'New words'" in found
+    assert "'Empty'" in found
+    assert "other places: '{count} left'" in found
+    assert "Sold out" not in found
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("x = _('Pay now')", {"Pay now"}),
+        ("raise NotFound('There is no such order.')", {"There is no such order."}),
+        ("raise Invalid.of('name', 'Too long')", {"Too long"}),
+        ("FieldError('name', 'A name is needed')", {"A name is needed"}),
+        ("Setting(name='shop.name', label='Shop name')", {"Shop name"}),
+        ("WORDS = {'kind': 'Choose one of these.'}", {"Choose one of these."}),
+        ("'''A docstring that is a sentence.'''", set()),
+        ("log.error('The disk is full now.')", set()),
+        ("raise ValueError('This is a bug.')", set()),
+        ("key = 'order.paid'", set()),
+    ],
+)
+def test_what_python_says_is_found(source: str, said: set[str]) -> None:
+    assert in_python(source) == said
+
+
+def test_what_a_template_says_is_found() -> None:
+    source = "{{ _('Pay') }} {% trans %} Look up {% endtrans %} {{ ngettext('{n} code', '{n} codes', n) }}"
+    assert in_template(source) == {"Pay", "Look up", "{n} code"}

@@ -1,0 +1,265 @@
+"""What a theme's templates are given: one frozen Struct a page, whose fields are the template's variables.
+
+This is the theme author's contract: fields are added, never renamed. No row, no request and no flow is reachable from here, and codes
+appear only in an OrderPage that answers a reveal.
+"""
+
+import msgspec
+
+from kashop.lib.money import Money
+
+
+class Frozen(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of all of them."""
+
+
+class Language(Frozen):
+    """One language of the switch; `href` is this page in it."""
+
+    locale: str
+    label: str
+    href: str
+    is_current: bool
+
+
+class Frame(Frozen):
+    """On every page, as `frame`: the shop and the way about."""
+
+    shop_name: str
+    announcement: str
+    support: str
+    is_practice: bool
+    languages: tuple[Language, ...]
+    path: str
+
+
+class CategoryLink(Frozen):
+    """A shelf in the list of shelves."""
+
+    slug: str
+    name: str
+    is_current: bool = False
+    is_open: bool = False
+    children: tuple["CategoryLink", ...] = ()
+
+
+class Stock(Frozen):
+    """What the buyer may know of the stock. `level`: plenty, few, none; `count` is None unless the product shows it."""
+
+    level: str
+    count: int | None = None
+
+
+class ProductCard(Frozen):
+    """A product in a list. `tone` (0 to 5) and `initial` make a cover where there is no `image`."""
+
+    slug: str
+    name: str
+    summary: str
+    image: str
+    tone: int
+    initial: str
+    price: Money
+    is_from: bool
+    is_manual: bool
+    has_tiers: bool
+    stock: Stock
+
+
+class Listing(Frozen):
+    """`listing.html`: the home page (`category` is None) and each category."""
+
+    category: CategoryLink | None
+    categories: tuple[CategoryLink, ...]
+    products: tuple[ProductCard, ...]
+
+
+class TierRow(Frozen):
+    """From `min_quantity` on, each costs `price`, which is `saved` less than one alone."""
+
+    min_quantity: int
+    price: Money
+    saved: Money
+
+
+class SkuChoice(Frozen):
+    """A SKU that may be chosen."""
+
+    sku_code: str
+    name: str
+    price: Money
+    tiers: tuple[TierRow, ...]
+    min_quantity: int
+    max_quantity: int
+    stock: Stock
+    is_chosen: bool
+
+
+class Question(Frozen):
+    """A field that the buyer answers, sent as `field_<name>`."""
+
+    name: str
+    label: str
+    kind: str
+    help: str
+    is_required: bool
+    choices: tuple[str, ...]
+    max_length: int
+
+
+class PayChoice(Frozen):
+    """A way to pay; `value` is what the form sends."""
+
+    value: str
+    label: str
+    icon: str
+    is_chosen: bool = False
+    is_practice: bool = False
+
+
+class Complaint(Frozen):
+    """What is wrong with a field, already in the page's language; `field` is empty when it is about the whole form."""
+
+    field: str
+    text: str
+
+
+class Form(Frozen):
+    """What was typed, so that it can be shown again, and what is wrong with it by field."""
+
+    values: dict[str, str] = {}
+    errors: dict[str, str] = {}
+    complaints: tuple[Complaint, ...] = ()
+
+
+class ProductPage(Frozen):
+    """`product.html`. `seen` is the price list this page shows; it comes back with the form, so that a change of price is noticed."""
+
+    product: ProductCard
+    description: str
+    skus: tuple[SkuChoice, ...]
+    questions: tuple[Question, ...]
+    payments: tuple[PayChoice, ...]
+    contact_type: str
+    is_password_required: bool
+    category: CategoryLink | None
+    form: Form
+    seen: str
+    idempotency_key: str
+
+
+class LineView(Frozen):
+    """What was bought. `codes` is None until they are revealed."""
+
+    product_name: str
+    sku_name: str
+    product_slug: str
+    quantity: int
+    delivered: int
+    unit: Money
+    total: Money
+    is_manual: bool
+    answers: tuple[tuple[str, str], ...] = ()
+    instructions: str = ""
+    codes: tuple[str, ...] | None = None
+
+
+class OrderView(Frozen):
+    """An order as its buyer sees it. `status`: pending, paid, delivering, delivered, expired, cancelled, refunded."""
+
+    order_no: str
+    token: str
+    status: str
+    exception: str
+    total: Money
+    paid: Money
+    contact: str
+    created_at: int
+    expires_at: int
+    paid_at: int | None
+    delivered_at: int | None
+    ended_at: int | None
+    lines: tuple[LineView, ...]
+    link: str
+
+
+class PaymentView(Frozen):
+    """How to pay. `kind`: redirect, qr, form; failed when the gateway could not begin it; none when there is no open attempt."""
+
+    kind: str
+    label: str = ""
+    icon: str = ""
+    url: str = ""
+    qr: str = ""
+    fields: tuple[tuple[str, str], ...] = ()
+    is_practice: bool = False
+
+
+class Cashier(Frozen):
+    """`cashier.html`: the order while it waits for money. `note` is the answer to what the buyer just did."""
+
+    order: OrderView
+    payment: PaymentView
+    choices: tuple[PayChoice, ...]
+    seconds_left: int
+    note: str = ""
+
+
+class OrderPage(Frozen):
+    """`order.html`: the order after the cashier. `is_revealed`: this answer shows the codes."""
+
+    order: OrderView
+    can_reveal: bool
+    is_revealed: bool
+    note: str = ""
+
+
+class OrderLink(Frozen):
+    """An order in a list."""
+
+    order_no: str
+    title: str
+    total: Money
+    status: str
+    created_at: int
+    link: str
+
+
+class LookupPage(Frozen):
+    """`lookup.html`. `found` is None before anything was asked; `recent` are this browser's own."""
+
+    form: Form
+    found: tuple[OrderLink, ...] | None
+    recent: tuple[OrderLink, ...]
+
+
+class WayOut(Frozen):
+    """A button on a page that says no."""
+
+    label: str
+    href: str
+
+
+class ErrorPage(Frozen):
+    """`error.html`: the shop says no, in words, with a way out. `was` and `now` are the prices when a price changed."""
+
+    status: int
+    code: str
+    title: str
+    text: str
+    request_id: str
+    ways_out: tuple[WayOut, ...]
+    complaints: tuple[Complaint, ...] = ()
+    was: Money | None = None
+    now: Money | None = None
+
+
+PAGES: dict[str, type[Frozen]] = {
+    "listing.html": Listing,
+    "product.html": ProductPage,
+    "cashier.html": Cashier,
+    "order.html": OrderPage,
+    "lookup.html": LookupPage,
+    "error.html": ErrorPage,
+}
+"""Every page that a theme must be able to draw, and what it is given."""

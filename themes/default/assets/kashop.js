@@ -1,0 +1,108 @@
+/* What the pages do when JavaScript runs. Every page works without it. */
+(() => {
+  'use strict';
+  const lang = document.documentElement.lang;
+
+  const copyText = async (text) => {
+    if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
+    /* a shop on a plain http address has no clipboard API */
+    const area = document.createElement('textarea');
+    area.value = text;
+    area.setAttribute('readonly', '');
+    area.className = 'sr';
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand('copy');
+    area.remove();
+    if (!done) throw new Error('copy refused');
+  };
+
+  const selectBeside = (button) => {
+    const beside = button.parentElement.querySelector('pre, code');
+    if (beside) window.getSelection().selectAllChildren(beside);
+  };
+
+  for (const button of document.querySelectorAll('[data-copy]')) {
+    button.hidden = false;
+    const label = button.querySelector('span');
+    const name = label.textContent;
+    button.addEventListener('click', async () => {
+      try {
+        await copyText(button.dataset.copy);
+      } catch {
+        selectBeside(button);
+        return;
+      }
+      label.textContent = button.dataset.done;
+      button.classList.add('is-done');
+      setTimeout(() => { label.textContent = name; button.classList.remove('is-done'); }, 1600);
+    });
+  }
+
+  /* The server says how many seconds are left, so a wrong clock on the phone does no harm. */
+  for (const place of document.querySelectorAll('[data-countdown]')) {
+    const end = performance.now() + 1000 * Number(place.dataset.countdown);
+    const clock = document.createElement('strong');
+    clock.className = 'countdown';
+    clock.setAttribute('aria-hidden', 'true');
+    place.after(' ', clock);
+    const tick = () => {
+      const left = Math.max(0, Math.round((end - performance.now()) / 1000));
+      clock.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}`;
+      clock.classList.toggle('is-short', left < 60);
+      if (left > 0) return;
+      clearInterval(timer);
+      setTimeout(() => location.reload(), 2000);
+    };
+    const timer = setInterval(tick, 1000);
+    tick();
+  }
+
+  const form = document.querySelector('[data-checkout]');
+  if (!form) return;
+  const quantity = form.elements.quantity;
+  const total = form.querySelector('[data-total]');
+  const amount = form.querySelector('[data-total-text]');
+  const money = new Intl.NumberFormat(lang, { style: 'currency', currency: amount.dataset.currency });
+  const unit = 10 ** money.resolvedOptions().maximumFractionDigits;
+
+  const chosenSku = () => form.querySelector('input[name=sku]:checked, input[name=sku][type=hidden]');
+  const priceOf = (sku, count) => {
+    let price = Number(sku.dataset.price);
+    for (const tier of sku.dataset.tiers.trim().split(' ').filter(Boolean)) {
+      const [from, each] = tier.split(':').map(Number);
+      if (count >= from) price = each;
+    }
+    return price;
+  };
+  const showTotal = () => {
+    const sku = chosenSku();
+    const count = Number(quantity.value);
+    total.hidden = !sku || !Number.isInteger(count) || count < 1;
+    if (total.hidden) return;
+    amount.textContent = money.format((priceOf(sku, count) * count) / unit);
+    let reached = null;
+    for (const row of form.querySelectorAll('tr[data-from]')) {
+      row.classList.remove('is-reached');
+      if (row.dataset.sku === sku.value && count >= Number(row.dataset.from)) reached = row;
+    }
+    if (reached) reached.classList.add('is-reached');
+  };
+
+  for (const step of form.querySelectorAll('[data-step]')) {
+    step.hidden = false;
+    step.addEventListener('click', () => {
+      const next = (Number(quantity.value) || 0) + Number(step.dataset.step);
+      quantity.value = Math.min(Number(quantity.max), Math.max(Number(quantity.min), next));
+      showTotal();
+    });
+  }
+  form.addEventListener('input', showTotal);
+  form.addEventListener('submit', () => {
+    /* after the browser has gathered the form; the server makes one order of two clicks anyway */
+    const button = form.querySelector('.button-main');
+    setTimeout(() => { button.disabled = true; }, 0);
+    window.addEventListener('pageshow', (event) => { if (event.persisted) button.disabled = false; }, { once: true });
+  });
+  showTotal();
+})();

@@ -42,7 +42,7 @@ def in_python(source: str) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent:
             found |= {node.value} if SENTENCE.match(node.value) else set()
-    return {text for text in found if re.search(r"[A-Za-z]{2}", text)}
+    return {text for text in found if re.search(r"[A-Za-z]{2}", re.sub(r"\{\w+\}", "", text))}
 
 
 def in_template(source: str) -> set[str]:

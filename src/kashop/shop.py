@@ -15,6 +15,7 @@ from kashop.db.sqlite import SqliteDb
 from kashop.lib.clock import Clock, SystemClock
 from kashop.lib.errors import Unavailable
 from kashop.payments.types import Gateway
+from kashop.plugins.context import context_maker
 from kashop.plugins.host import Host
 from kashop.risk import Limits
 from kashop.settings import Settings
@@ -61,6 +62,7 @@ class Shop:
         try:
             settings, keys = await db.read(_unsealed, config)
             host = Host.load(config.data, safe_mode=safe_mode)
+            host.equip(context_maker(db=db, clock=clock, base_url=config.url))
         except BaseException:
             await db.close()
             if lock:
@@ -81,6 +83,7 @@ class Shop:
 
     async def close(self) -> None:
         """Let go of everything, the lock last."""
+        await self.plugins.stop()
         self.staff_passwords.close()
         self.lookup_passwords.close()
         await self.db.close()
@@ -90,11 +93,15 @@ class Shop:
 
 def _prepared(config: Config, *, is_server: bool) -> ServerLock | None:
     if not config.database.exists():
-        raise Unavailable("There is no shop in {data}: make one with `kashop init --data {data}`.", data=config.data)
+        raise Unavailable(
+            "There is no shop in {data}: make one with `kashop init --data {data}`.", data=config.data
+        )
     if not is_server:
         if todo := migrate.pending(config.database):
             raise Unavailable(
-                "The database lacks {names}: run `kashop migrate --data {data}`.", names=", ".join(todo), data=config.data
+                "The database lacks {names}: run `kashop migrate --data {data}`.",
+                names=", ".join(todo),
+                data=config.data,
             )
         return None
     lock = ServerLock(config.data)
@@ -119,6 +126,7 @@ def _unsealed(db: Reader, config: Config) -> tuple[Settings, Keyring]:
         keys.learn(vault.data_keys(db))
     except Tampered:
         raise Unavailable(
-            "The unseal key {path} does not open this shop: it is another shop's key.", path=config.unseal_key_file
+            "The unseal key {path} does not open this shop: it is another shop's key.",
+            path=config.unseal_key_file,
         ) from None
     return settings, keys

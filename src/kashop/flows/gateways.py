@@ -4,11 +4,12 @@ import re
 
 import msgspec
 
+from kashop.lib import ids
 from kashop.lib.actor import Actor
 from kashop.lib.errors import FieldError, Invalid, NotFound
 from kashop.payments import reads, writes
 from kashop.payments.rows import GatewayAccount, GatewayDraft
-from kashop.payments.types import Finding, Gateway, GatewayFailed, GatewayType, Method
+from kashop.payments.types import Finding, Gateway, GatewayFailed, GatewayType, Method, Option
 from kashop.shop import Shop
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
@@ -25,7 +26,14 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 async def configure(
-    shop: Shop, name: str, *, type: str, options: dict[str, str], actor: Actor, label: str = "", is_enabled: bool = True
+    shop: Shop,
+    name: str,
+    *,
+    type: str,
+    options: dict[str, str],
+    actor: Actor,
+    label: str = "",
+    is_enabled: bool = True,
 ) -> None:
     """Add an account, or change the one of that name; secret options that are not given keep their value.
 
@@ -37,9 +45,13 @@ async def configure(
         raise Invalid.of("name", "Use 1 to 32 small letters, digits and hyphens.")
     if kind is None:
         known = ", ".join(sorted(shop.plugins.gateway_types))
-        raise Invalid.of("type", "There is no gateway type {type}; there is: {known}.", type=type, known=known)
+        raise Invalid.of(
+            "type", "There is no gateway type {type}; there is: {known}.", type=type, known=known
+        )
     if account is not None and account.type != type:
-        raise Invalid.of("type", "The account {name} is of type {type}: take another name.", name=name, type=account.type)
+        raise Invalid.of(
+            "type", "The account {name} is of type {type}: take another name.", name=name, type=account.type
+        )
     if kind.is_practice and is_enabled and not shop.settings.flag("shop.practice"):
         raise Invalid.of("type", "A practice gateway takes no money: it works only in a practice shop.")
     merged = _checked(kind, {**_all_options(shop, account), **{k: v.strip() for k, v in options.items()}})
@@ -52,7 +64,9 @@ async def configure(
     if account is None:
         await shop.db.write(writes.add_gateway, name, type, draft, actor)
     else:
-        await shop.db.write(writes.edit_gateway, account.gateway_id, draft, version=account.version, actor=actor)
+        await shop.db.write(
+            writes.edit_gateway, account.gateway_id, draft, version=account.version, actor=actor
+        )
 
 
 def _all_options(shop: Shop, account: GatewayAccount | None) -> dict[str, str]:
@@ -68,7 +82,7 @@ def _all_options(shop: Shop, account: GatewayAccount | None) -> dict[str, str]:
 def _checked(kind: GatewayType, options: dict[str, str]) -> dict[str, str]:
     known = {o.name: o for o in kind.options}
     wrong = [FieldError(name, "There is no such option.") for name in options.keys() - known.keys()]
-    values = {name: options.get(name, "") or o.default for name, o in known.items()}
+    values = {name: options.get(name, "") or o.default or _generated(o) for name, o in known.items()}
     for name, option in known.items():
         if option.is_required and not values[name]:
             wrong.append(FieldError(name, "This is needed."))
@@ -77,6 +91,10 @@ def _checked(kind: GatewayType, options: dict[str, str]) -> dict[str, str]:
     if wrong:
         raise Invalid("Please correct the marked fields.", fields=wrong)
     return values
+
+
+def _generated(option: Option) -> str:
+    return ids.token() if option.is_generated else ""
 
 
 async def set_enabled(shop: Shop, name: str, is_enabled: bool, actor: Actor) -> None:

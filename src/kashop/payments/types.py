@@ -11,7 +11,10 @@ import msgspec
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
-    """One setting of a gateway account. `kind` is text, url, number, choice or flag; a secret is sealed and never shown again."""
+    """One setting of a gateway account. `kind` is text, url, number, choice or flag; a secret is sealed and never shown again.
+
+    `is_generated`: left empty when the account is made, the shop draws a random one.
+    """
 
     name: str
     label: str
@@ -21,6 +24,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     default: str = ""
     is_secret: bool = False
     is_required: bool = True
+    is_generated: bool = False
 
 
 class Method(msgspec.Struct, frozen=True):

@@ -29,3 +29,10 @@ def settings(db: Reader) -> Settings:
 def changes(db: Reader) -> dict[str, Change]:
     """Who changed what last."""
     return {c.name: c for c in db.all("SELECT name, updated_at, updated_by FROM settings", Change)}
+
+
+def plugin_value(db: Reader, plugin: str, name: str) -> str | None:
+    """What a plugin keeps by a name, as JSON; None if nothing."""
+    sql = "SELECT value FROM plugin_data WHERE plugin = :plugin AND name = :name"
+    value: str | None = db.value(sql, plugin=plugin, name=name)
+    return value

@@ -12,4 +12,16 @@ def change(tx: Tx, name: str, value: object, actor: Actor) -> None:
     sql = """INSERT INTO settings (name, value, updated_at, updated_by) VALUES (:name, :value, :now, :by)
              ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at,
                updated_by = excluded.updated_by"""
-    tx.run(sql, name=name, value=msgspec.json.encode(checked(name, value)).decode(), now=tx.now, by=str(actor))
+    tx.run(
+        sql, name=name, value=msgspec.json.encode(checked(name, value)).decode(), now=tx.now, by=str(actor)
+    )
+
+
+def set_plugin_value(tx: Tx, plugin: str, name: str, value: str | None) -> None:
+    """Keep a plugin's JSON by a name; None forgets it. It is the plugin's own memory, so no event tells of it."""
+    if value is None:
+        tx.run("DELETE FROM plugin_data WHERE plugin = :plugin AND name = :name", plugin=plugin, name=name)
+        return
+    sql = """INSERT INTO plugin_data (plugin, name, value, updated_at) VALUES (:plugin, :name, :value, :now)
+             ON CONFLICT (plugin, name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at"""
+    tx.run(sql, plugin=plugin, name=name, value=value, now=tx.now)

@@ -1,0 +1,83 @@
+"""All that a plugin may import from kashop. Names here are promises: they are added to, not changed.
+
+    from kashop.plugins.api import GatewayType, hookimpl
+
+    KASHOP_PLUGIN = {"id": "hello", "name": "Hello", "version": "1.0", "plugin_api": 1}
+
+    @hookimpl
+    def register_gateways():
+        return [GatewayType(...)]
+
+`docs/guide/plugins.md` shows a whole gateway; `kashop.plugins.kit` holds the tests that every gateway must
+pass.
+"""
+
+from kashop.lib.clock import DAY, HOUR, MINUTE, SECOND, Clock
+from kashop.lib.errors import FieldError, Invalid
+from kashop.lib.money import to_text as amount_text
+from kashop.payments.types import (
+    Answer,
+    Begun,
+    CallbackRequest,
+    Finding,
+    Gateway,
+    GatewayFailed,
+    GatewayType,
+    Intent,
+    Method,
+    Notice,
+    Option,
+    Rejected,
+)
+from kashop.plugins.hookspecs import hookimpl
+from kashop.plugins.http import Http, HttpFailed, HttpReply
+from kashop.plugins.types import Context, Log, Page, PageRequest, PageResponse, Store
+from kashop.plugins.wire import form_fields, is_same, minor_units, scrubbed
+
+PLUGIN_API = 1
+"""The number that a manifest's `plugin_api` must name."""
+
+
+def _(message: str) -> str:
+    """Marks an English text for translation where it is shown."""
+    return message
+
+
+__all__ = [
+    "DAY",
+    "HOUR",
+    "MINUTE",
+    "PLUGIN_API",
+    "SECOND",
+    "Answer",
+    "Begun",
+    "CallbackRequest",
+    "Clock",
+    "Context",
+    "FieldError",
+    "Finding",
+    "Gateway",
+    "GatewayFailed",
+    "GatewayType",
+    "Http",
+    "HttpFailed",
+    "HttpReply",
+    "Intent",
+    "Invalid",
+    "Log",
+    "Method",
+    "Notice",
+    "Option",
+    "Page",
+    "PageRequest",
+    "PageResponse",
+    "Rejected",
+    "Store",
+    "_",
+    "amount_text",
+    "form_fields",
+    "hookimpl",
+    "is_same",
+    "minor_units",
+    "scrubbed",
+]

@@ -1,0 +1,157 @@
+"""The bounded HTTP client for everything that leaves the shop on a plugin's behalf.
+
+Always true: 5 s to connect and 15 s in all; no redirect is followed, no cookie kept, no proxy taken from
+the environment; an answer beyond the limit is cut off; addresses, which may carry keys, stand in no log and
+no exception (protocols/testkeys.md, rule 10).
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import msgspec
+
+CONNECT_SECONDS = 5.0
+TOTAL_SECONDS = 15.0
+DEFAULT_LIMIT = 64 * 1024
+MOST_LIMIT = 1024 * 1024
+USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) kashop/1"
+"""Browser-like: some gateways stand behind a firewall that refuses anything else (protocols/epay.md §3)."""
+
+_NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+
+
+class HttpFailed(Exception):
+    """No usable answer. `is_unclear` when the request may have been acted upon all the same."""
+
+    def __init__(self, problem: str, *, is_unclear: bool):
+        super().__init__(problem)
+        self.problem = problem
+        self.is_unclear = is_unclear
+
+
+class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer within the limit. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON, with every number left as the text that was sent: `{"code":1}` gives `{"code":
+        "1"}`.
+
+        A JSON text inside a JSON string is opened once more, as some gateways send it. Raises HttpFailed.
+        """
+        value = _json(self.body)
+        return _json(value.encode()) if isinstance(value, str) and value[:1] in "{[" else value
+
+
+def _json(body: bytes) -> Any:
+    try:
+        text = body.decode("utf-8-sig")
+        return json.loads(text, parse_int=str, parse_float=str, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise HttpFailed("the answer is not JSON", is_unclear=True) from None
+
+
+def _no_constant(_name: str) -> Any:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+class Http:
+    """A client of one plugin. Make it anywhere; it opens its first connection when it is first used."""
+
+    def __init__(self, *, connect_seconds: float = CONNECT_SECONDS, total_seconds: float = TOTAL_SECONDS):
+        self._timeout = httpx.Timeout(total_seconds, connect=min(connect_seconds, total_seconds))
+        self._total = total_seconds
+        self._client: httpx.AsyncClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def get(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        limit: int = DEFAULT_LIMIT,
+    ) -> HttpReply:
+        """GET. Raises HttpFailed."""
+        return await self._send("GET", url, limit=limit, params=params, headers=headers)
+
+    async def post(
+        self,
+        url: str,
+        *,
+        form: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        limit: int = DEFAULT_LIMIT,
+    ) -> HttpReply:
+        """POST a form or a body. Raises HttpFailed."""
+        return await self._send("POST", url, limit=limit, data=form, content=body, headers=headers)
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _send(self, method: str, url: str, *, limit: int, **what: Any) -> HttpReply:
+        try:
+            async with asyncio.timeout(self._total):
+                return await self._read(method, url, min(limit, MOST_LIMIT), what)
+        except _NOT_SENT as error:
+            raise HttpFailed(f"no connection ({type(error).__name__})", is_unclear=False) from None
+        except TimeoutError:
+            raise HttpFailed(f"no answer within {self._total:g} s", is_unclear=True) from None
+        except httpx.HTTPError as error:
+            raise HttpFailed(f"the connection broke ({type(error).__name__})", is_unclear=True) from None
+
+    async def _read(self, method: str, url: str, limit: int, what: dict[str, Any]) -> HttpReply:
+        async with self._opened().stream(method, url, **what) as reply:
+            if reply.headers.get("content-encoding", "identity") != "identity":
+                raise HttpFailed("the answer is compressed, which was not asked for", is_unclear=True)
+            body = bytearray()
+            async for chunk in reply.aiter_raw():
+                body += chunk
+                if len(body) > limit:
+                    raise HttpFailed(f"the answer is larger than {limit} bytes", is_unclear=True)
+            headers = {k.lower(): v for k, v in reply.headers.items()}
+            return HttpReply(status=reply.status_code, headers=headers, body=bytes(body))
+
+    def _opened(self) -> httpx.AsyncClient:
+        loop = asyncio.get_running_loop()
+        if (
+            self._client is None or self._loop is not loop
+        ):  # a command may run several loops, one after another
+            self._loop = loop
+            self._client = httpx.AsyncClient(
+                timeout=self._timeout,
+                follow_redirects=False,
+                trust_env=False,
+                headers={"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"},
+                limits=httpx.Limits(max_connections=40, max_keepalive_connections=10),
+            )
+        self._client.cookies.clear()
+        return self._client
+
+
+class _NoAddresses(logging.Filter):
+    """httpx logs each address at INFO, and a gateway's key may stand in its query."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING
+
+
+logging.getLogger("httpx").addFilter(_NoAddresses())
+logging.getLogger("httpcore").setLevel(logging.WARNING)

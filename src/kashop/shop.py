@@ -93,9 +93,7 @@ class Shop:
 
 def _prepared(config: Config, *, is_server: bool) -> ServerLock | None:
     if not config.database.exists():
-        raise Unavailable(
-            "There is no shop in {data}: make one with `kashop init --data {data}`.", data=config.data
-        )
+        raise Unavailable("There is no shop in {data}: make one with `kashop init --data {data}`.", data=config.data)
     if not is_server:
         if todo := migrate.pending(config.database):
             raise Unavailable(

@@ -1,5 +1,6 @@
 """审计: the one river of events.
 
-Always true: an event is written in the transaction of the change it tells of; `seq` has no gaps; each event holds the hash of the one
-before; events are never changed. Personal values stand apart behind a salted hash, so that erasing them leaves the chain whole.
+Always true: an event is written in the transaction of the change it tells of; `seq` has no gaps; each event holds the hash of
+the one before; events are never changed. Personal values stand apart behind a salted hash, so that erasing them leaves the
+chain whole.
 """

@@ -51,7 +51,11 @@ def checked_product(draft: ProductDraft) -> ProductDraft:
             (len(draft.instructions) <= 20_000, "instructions", "Use 20000 characters at most."),
             (draft.delivery in ("auto", "manual"), "delivery", "Choose auto or manual."),
             (draft.contact_type in CONTACT_TYPES, "contact_type", "Choose one of the values on offer."),
-            (draft.lookup_password in ("optional", "required"), "lookup_password", "Choose one of the values on offer."),
+            (
+                draft.lookup_password in ("optional", "required"),
+                "lookup_password",
+                "Choose one of the values on offer.",
+            ),
             (draft.stock_display in STOCK_DISPLAYS, "stock_display", "Choose one of the values on offer."),
             (1 <= draft.hold_minutes <= 1440, "hold_minutes", "Write minutes from 1 to 1440."),
             (abs(draft.position) <= 1_000_000, "position", "Write a number from -1000000 to 1000000."),
@@ -79,13 +83,25 @@ def checked_sku(draft: SkuDraft, *, slug: str) -> SkuDraft:
         for is_right, field, message in (
             (SLUG.fullmatch(code), "sku_code", "Use 1 to 64 small letters, digits and hyphens."),
             (len(draft.name) <= 120 and is_plain(draft.name), "name", "Use 120 characters at most."),
-            (0 <= draft.price_minor <= money.MAX_MINOR // MAX_QUANTITY, "price", "The price is out of range."),
+            (
+                0 <= draft.price_minor <= money.MAX_MINOR // MAX_QUANTITY,
+                "price",
+                "The price is out of range.",
+            ),
             (0 <= draft.cost_minor <= money.MAX_MINOR // MAX_QUANTITY, "cost", "The cost is out of range."),
             (draft.is_free or min(prices) > 0, "price", "A price of 0 needs the free mark."),
-            (1 <= draft.min_quantity <= draft.max_quantity, "min_quantity", "Write a number from 1 to the most per order."),
+            (
+                1 <= draft.min_quantity <= draft.max_quantity,
+                "min_quantity",
+                "Write a number from 1 to the most per order.",
+            ),
             (draft.max_quantity <= MAX_QUANTITY, "max_quantity", "Write a number up to 1000."),
             (0 <= draft.low_stock_line <= 10**9, "low_stock_line", "Write a number of 0 or more."),
-            (all(1 < q <= MAX_QUANTITY for q, _ in tiers), "tiers", "A tier begins at 2 or more, up to 1000."),
+            (
+                all(1 < q <= MAX_QUANTITY for q, _ in tiers),
+                "tiers",
+                "A tier begins at 2 or more, up to 1000.",
+            ),
             (all(a[0] < b[0] for a, b in pairwise(tiers)), "tiers", "Two tiers begin at the same quantity."),
             (min(prices) >= 0, "tiers", "A tier's price is out of range."),
         )

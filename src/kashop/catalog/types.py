@@ -111,7 +111,7 @@ class ProductDraft(msgspec.Struct, frozen=True, kw_only=True):
     image: str = ""
     delivery: str = "auto"
     contact_type: str = "any"
-    lookup_password: str = "optional"
+    lookup_password: str = "optional"  # noqa: S105 - a rule about passwords, not one
     fields: tuple[BuyerField, ...] = ()
     stock_display: str = "exact"
     hold_minutes: int = 15

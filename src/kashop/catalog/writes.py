@@ -27,7 +27,14 @@ def add_category(tx: Tx, *, slug: str, name: str, parent_id: int | None, actor: 
 
 
 def edit_category(
-    tx: Tx, category_id: int, *, name: str, parent_id: int | None, position: int, is_hidden: bool, actor: Actor
+    tx: Tx,
+    category_id: int,
+    *,
+    name: str,
+    parent_id: int | None,
+    position: int,
+    is_hidden: bool,
+    actor: Actor,
 ) -> None:
     """Rename, move or hide a shelf."""
     if not 0 < len(name.strip()) <= 60:
@@ -40,7 +47,14 @@ def edit_category(
         raise Invalid.of("parent", "Categories have two levels.")
     sql = """UPDATE categories SET name = :name, parent_id = :parent_id, position = :position, is_hidden = :is_hidden
              WHERE category_id = :id"""
-    tx.run(sql, id=category_id, name=name.strip(), parent_id=parent_id, position=position, is_hidden=int(is_hidden))
+    tx.run(
+        sql,
+        id=category_id,
+        name=name.strip(),
+        parent_id=parent_id,
+        position=position,
+        is_hidden=int(is_hidden),
+    )
     record(tx, "category.changed", actor, ("category", category_id))
 
 

@@ -1,7 +1,7 @@
 """The few words in which the engines differ, and how a migration file is cut into statements.
 
-A migration is SQL in the common subset with `{pk}` and `{bytes}` for types. `-- only: sqlite` or `-- only: postgres` above a statement
-keeps it to one engine; `-- room: x` above a table says which room alone changes it.
+A migration is SQL in the common subset with `{pk}` and `{bytes}` for types. `-- only: sqlite` or `-- only: postgres` above a
+statement keeps it to one engine; `-- room: x` above a table says which room alone changes it.
 """
 
 import re

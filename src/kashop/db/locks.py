@@ -1,7 +1,7 @@
 """Two locks on the data directory, held by the kernel and so never left behind by a dead process.
 
-`kashop.lock`: one server at a time. `kashop.write.lock`: held around each commit group by whichever process commits, so that the server
-and a command line beside it never write or checkpoint at the same instant (docs/decisions/0003).
+`kashop.lock`: one server at a time. `kashop.write.lock`: held around each commit group by whichever process commits, so that
+the server and a command line beside it never write or checkpoint at the same instant (docs/decisions/0003).
 """
 
 import fcntl

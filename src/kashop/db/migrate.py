@@ -26,7 +26,7 @@ def pending(path: Path) -> list[str]:
     """
     known = _all()
     if not path.exists():
-        return [m.name for m in known._migrations]
+        return [script.stem for script in scripts()]
     db = Database(path)
     try:
         applied = {m.name for m in known.applied(db)}

@@ -1,8 +1,9 @@
 """SQLite: one writer that commits in groups, and a pool of readers.
 
-Always true: WAL with `synchronous=FULL`; the writer's connection is the only one that writes or checkpoints (readers are `query_only`);
-an answer is given only after the COMMIT that holds it has returned; a unit that fails is undone alone; a COMMIT that fails is an unknown
-outcome, after which the writer reopens the file before it takes another unit (promises V-1 to V-6).
+Always true: WAL with `synchronous=FULL`; the writer's connection is the only one that writes or checkpoints (readers are
+`query_only`); an answer is given only after the COMMIT that holds it has returned; a unit that fails is undone alone; a
+COMMIT that fails is an unknown outcome, after which the writer reopens the file before it takes another unit (promises V-1 to
+V-6).
 """
 
 import asyncio
@@ -188,7 +189,7 @@ class SqliteDb:
                 answers = [_Failed(unknown)] * len(group)
                 await self._recover(unknown)
             except Exception as error:  # the group was undone as a whole: a full disk, a lock that did not come
-                log.error("write group failed", error=repr(error))
+                log.exception("write group failed")
                 refused = Unavailable("The shop cannot write just now: {problem}.", problem=str(error))
                 answers = [_Failed(refused)] * len(group)
             self.groups += 1
@@ -220,7 +221,10 @@ class SqliteDb:
         self.problem = "a commit could not be confirmed"
         log.critical("commit failed, reopening the database", error=unknown.text())
         while self._waiting:
-            _answer(self._waiting.popleft().done, _Failed(Unavailable("The shop cannot write just now: {problem}.", problem=self.problem)))
+            _answer(
+                self._waiting.popleft().done,
+                _Failed(Unavailable("The shop cannot write just now: {problem}.", problem=self.problem)),
+            )
         for attempt in range(1, 11):
             try:
                 await self._disconnect()
@@ -301,8 +305,20 @@ def _answer(done: "asyncio.Future[Any]", answer: Any) -> None:
 
 async def _connection(path: Path, *pragmas: str) -> Connection:
     def connect() -> sqlite3.Connection:
-        con = sqlite3.connect(f"file:{path.as_posix()}?mode=rw", uri=True, isolation_level=None, timeout=10, cached_statements=512)
-        for pragma in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON", "PRAGMA temp_store=MEMORY", *pragmas):
+        con = sqlite3.connect(
+            f"file:{path.as_posix()}?mode=rw",
+            uri=True,
+            isolation_level=None,
+            timeout=10,
+            cached_statements=512,
+        )
+        for pragma in (
+            "PRAGMA journal_mode=WAL",
+            "PRAGMA synchronous=FULL",
+            "PRAGMA foreign_keys=ON",
+            "PRAGMA temp_store=MEMORY",
+            *pragmas,
+        ):
             con.execute(pragma).fetchall()
         return con
 

@@ -38,7 +38,12 @@ def _deliver_line(tx: Tx, order: Order, line: Line, actor: Actor) -> bool:
         until = tx.now + MINUTE
         try:
             inventory.hold(
-                tx, line_id=line.line_id, sku_id=line.sku_id, pool_id=order.pool_id, quantity=missing, until=until
+                tx,
+                line_id=line.line_id,
+                sku_id=line.sku_id,
+                pool_id=order.pool_id,
+                quantity=missing,
+                until=until,
             )
         except SoldOut:
             if sold:  # cannot be: a line's codes are held and given back together
@@ -61,7 +66,11 @@ def deliver_manual(tx: Tx, order_id: int, line_id: int, codes: list[SealedCode],
     if len(codes) != line.quantity:
         raise Invalid.of("content", "Write {quantity} entries, one for each.", quantity=line.quantity)
     draft = BatchDraft(
-        product_id=line.product_id, sku_id=line.sku_id, pool_id=order.pool_id, kind="manual", name=order.order_no
+        product_id=line.product_id,
+        sku_id=line.sku_id,
+        pool_id=order.pool_id,
+        kind="manual",
+        name=order.order_no,
     )
     orders.count_delivered(tx, line_id, len(codes))
     sold = inventory.add_sold(tx, draft, codes, line_id=line_id, actor=actor)

@@ -54,7 +54,12 @@ async def begin(shop: Shop, attempt_id: int, actor: Actor) -> None:
     try:
         begun = await gateways.made(shop, account).begin(intent)
     except GatewayFailed as failed:
-        shop.log.warning("gateway could not begin", gateway=account.name, attempt=attempt.attempt_no, problem=failed.problem)
+        shop.log.warning(
+            "gateway could not begin",
+            gateway=account.name,
+            attempt=attempt.attempt_no,
+            problem=failed.problem,
+        )
         await shop.db.write(writes.keep_problem, attempt_id, failed.problem, is_unclear=failed.is_unclear)
         return
     if begun.kind not in ("redirect", "qr", "form"):
@@ -89,7 +94,12 @@ async def query(shop: Shop, attempt_id: int, actor: Actor) -> str:
     try:
         notice = await gateways.made(shop, account).query(intent)
     except GatewayFailed as failed:
-        shop.log.warning("gateway could not be asked", gateway=account.name, attempt=attempt.attempt_no, problem=failed.problem)
+        shop.log.warning(
+            "gateway could not be asked",
+            gateway=account.name,
+            attempt=attempt.attempt_no,
+            problem=failed.problem,
+        )
         return "unknown"
     except NotFound as gone:
         shop.log.warning("gateway is not loaded", gateway=account.name, problem=gone.text())

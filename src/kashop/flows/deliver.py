@@ -17,6 +17,7 @@ from kashop.orders import writes as order_writes
 from kashop.orders.types import Line, Order
 from kashop.shop import Shop
 from kashop.vault import Tampered
+from kashop.vault import reads as vault_reads
 from kashop.vault import writes as vault
 
 MOST_CONTENT = 8192
@@ -42,12 +43,17 @@ async def order_of_link(shop: Shop, order_no: str, token: str) -> Order:
 
 
 async def reveal(shop: Shop, order: Order, actor: Actor, *, how: str) -> list[Revealed]:
-    """An order's delivered codes. Their audit rows are committed before the vault opens a seal; `how` is page, api or download."""
+    """An order's delivered codes.
+
+    Their audit rows are committed before the vault opens a seal; `how` is page, api or download.
+    """
     owned = await shop.db.read(_owned, order.order_id)
     codes = [code for _, codes in owned for code in codes]
     if not codes:
         raise Conflict("Nothing of this order has been delivered yet.", code="not_delivered")
     await shop.db.write(delivery.record_reveal, order.order_id, [c.code_id for c in codes], actor, how=how)
+    if not all(shop.keyring.knows(c.product_id, c.epoch) for c in codes):  # a command line may have brought a new product
+        shop.keyring.learn(await shop.db.read(vault_reads.data_keys))
     try:
         return await asyncio.to_thread(_opened, shop, owned)
     except Tampered as tampered:
@@ -71,7 +77,10 @@ def _open(shop: Shop, code: OwnedCode) -> str:
 
 
 async def deliver_by_hand(shop: Shop, order_no: str, line_id: int, contents: list[str], actor: Actor) -> str:
-    """Deliver a manual line with what staff wrote, one entry for each; the order's state then. It goes into the vault like any code."""
+    """Deliver a manual line with what staff wrote, one entry for each; the order's state then.
+
+    It goes into the vault like any code.
+    """
     order, line = await shop.db.read(_manual_line, order_no, line_id)
     contents = [c.strip() for c in contents]
     if not all(contents) or any(len(c.encode()) > MOST_CONTENT for c in contents):

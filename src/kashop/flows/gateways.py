@@ -45,13 +45,9 @@ async def configure(
         raise Invalid.of("name", "Use 1 to 32 small letters, digits and hyphens.")
     if kind is None:
         known = ", ".join(sorted(shop.plugins.gateway_types))
-        raise Invalid.of(
-            "type", "There is no gateway type {type}; there is: {known}.", type=type, known=known
-        )
+        raise Invalid.of("type", "There is no gateway type {type}; there is: {known}.", type=type, known=known)
     if account is not None and account.type != type:
-        raise Invalid.of(
-            "type", "The account {name} is of type {type}: take another name.", name=name, type=account.type
-        )
+        raise Invalid.of("type", "The account {name} is of type {type}: take another name.", name=name, type=account.type)
     if kind.is_practice and is_enabled and not shop.settings.flag("shop.practice"):
         raise Invalid.of("type", "A practice gateway takes no money: it works only in a practice shop.")
     merged = _checked(kind, {**_all_options(shop, account), **{k: v.strip() for k, v in options.items()}})
@@ -64,9 +60,7 @@ async def configure(
     if account is None:
         await shop.db.write(writes.add_gateway, name, type, draft, actor)
     else:
-        await shop.db.write(
-            writes.edit_gateway, account.gateway_id, draft, version=account.version, actor=actor
-        )
+        await shop.db.write(writes.edit_gateway, account.gateway_id, draft, version=account.version, actor=actor)
 
 
 def _all_options(shop: Shop, account: GatewayAccount | None) -> dict[str, str]:
@@ -102,9 +96,7 @@ async def set_enabled(shop: Shop, name: str, is_enabled: bool, actor: Actor) -> 
     account = await shop.db.read(reads.find_gateway, name)
     if account is None:
         raise NotFound("There is no gateway {name}.", name=name)
-    await configure(
-        shop, name, type=account.type, options={}, actor=actor, label=account.label, is_enabled=is_enabled
-    )
+    await configure(shop, name, type=account.type, options={}, actor=actor, label=account.label, is_enabled=is_enabled)
 
 
 async def test(shop: Shop, name: str) -> list[Finding]:

@@ -94,9 +94,7 @@ async def change_password(shop: Shop, signed_in: SignedIn, old: str, new: str, a
 async def _open(shop: Shop, staff: Staff, browser: Browser) -> LoggedIn:
     session, csrf_token = ids.token(), ids.token()
     old = ids.digest(browser.session) if browser.session else b""
-    await shop.db.write(
-        writes.open_session, staff.staff_id, ids.digest(session), csrf_token, browser, old=old
-    )
+    await shop.db.write(writes.open_session, staff.staff_id, ids.digest(session), csrf_token, browser, old=old)
     return LoggedIn(session, _device_of(shop, staff), staff.staff_id)
 
 
@@ -121,9 +119,7 @@ def _slow_down(shop: Shop, email: str, browser: Browser, *, is_known: bool) -> N
 
 def _wait(seconds: int) -> Refusal:
     minutes = max(1, (seconds + 59) // 60)
-    return TooMany(
-        "Too many log-ins failed. Please wait {minutes} min.", retry_after=max(1, seconds), minutes=minutes
-    )
+    return TooMany("Too many log-ins failed. Please wait {minutes} min.", retry_after=max(1, seconds), minutes=minutes)
 
 
 def _prefix(ip: str) -> str:

@@ -1,6 +1,7 @@
 """查单: find an order again by its number or contact, and its password.
 
-Always true: an order without a look-up password is opened by its link alone; not found, no password and wrong password sound and last the same.
+Always true: an order without a look-up password is opened by its link alone; not found, no password and wrong password sound
+and last the same.
 """
 
 from kashop.db import Reader

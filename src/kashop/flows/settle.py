@@ -1,7 +1,7 @@
 """Money arrives: by callback, by query, or by a person's word. It is recorded first; then it finds its order, or the desk.
 
-Always true: a callback is in the inbox before it is read; the same payment settles once; only a proved, paid notice for this account's own
-attempt settles anything.
+Always true: a callback is in the inbox before it is read; the same payment settles once; only a proved, paid notice for this
+account's own attempt settles anything.
 """
 
 import msgspec
@@ -9,9 +9,9 @@ import msgspec
 from kashop.db import Tx
 from kashop.delivery import writes as delivery
 from kashop.flows import gateways
+from kashop.inventory import writes as inventory
 from kashop.lib.actor import SYSTEM, Actor
 from kashop.lib.errors import Conflict, Invalid, NotFound, SoldOut
-from kashop.inventory import writes as inventory
 from kashop.orders import reads as orders_reads
 from kashop.orders import rules as order_rules
 from kashop.orders import writes as orders
@@ -180,9 +180,7 @@ def _confirm(tx: Tx, order_no: str, reference: str, note: str, actor: Actor) -> 
         if writes.credit(tx, attempt, notice, source="manual", callback_id=None, actor=actor).verdict != "new":
             raise Invalid.of("reference", "This payment was already counted.")
     order = orders_reads.get(tx, order.order_id)
-    if order.status == "pending":
-        _pay(tx, order, actor)
-    elif _hold_again(tx, order):
+    if order.status == "pending" or _hold_again(tx, order):
         _pay(tx, order, actor)
     else:
         orders.open_exception(tx, order.order_id, "paid_late", actor, status=order.status)

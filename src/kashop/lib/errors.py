@@ -1,7 +1,7 @@
 """Refusals: every way in which the shop says no.
 
-A refusal is expected, carries a stable `code` and a message in English that is also its msgid, and is mapped to a page, a fragment
-or problem+json once, in `web/errors.py`. Any other exception is a bug.
+A refusal is expected, carries a stable `code` and a message in English that is also its msgid, and is mapped to a page, a
+fragment or problem+json once, in `web/errors.py`. Any other exception is a bug.
 """
 
 from collections.abc import Sequence

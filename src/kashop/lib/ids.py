@@ -48,7 +48,7 @@ def random_text(length: int) -> str:
 
 
 def number(prefix: str, now: int, *, length: int = 14) -> str:
-    """A number such as `K261101` + 14 random characters (70 bits): dated for people, not guessable, safe in any gateway's field."""
+    """A number such as `K261101` + 14 random characters (70 bits): dated for people, safe in any gateway's field."""
     return prefix + datetime.fromtimestamp(now / 1000, UTC).strftime("%y%m%d") + random_text(length)
 
 

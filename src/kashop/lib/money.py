@@ -47,7 +47,12 @@ def parse(text: str, currency: str, *, field: str = "amount") -> int:
         raise Invalid.of(field, "Not an amount: write digits and a point, such as 9.90.")
     value = Decimal(text).scaleb(places(currency))
     if value != value.to_integral_value():
-        raise Invalid.of(field, "{currency} has {places} decimal places at most.", currency=currency, places=places(currency))
+        raise Invalid.of(
+            field,
+            "{currency} has {places} decimal places at most.",
+            currency=currency,
+            places=places(currency),
+        )
     if value > MAX_MINOR:
         raise Invalid.of(field, "The amount is too large.")
     return int(value)

@@ -25,7 +25,7 @@ def is_qq(text: str) -> bool:
 
 def is_plain(text: str) -> bool:
     """No control characters, lone surrogates or direction overrides; line ends and tabs are none."""
-    return not any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t" or c in _OVERRIDES for c in text)
+    return not any((unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t") or c in _OVERRIDES for c in text)
 
 
 _OVERRIDES = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"

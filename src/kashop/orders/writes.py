@@ -33,7 +33,12 @@ def place(tx: Tx, draft: OrderDraft, actor: Actor) -> int:
         line_id = int(tx.value(sql, order_id=order_id, **{**msgspec.structs.asdict(line), "is_free": int(line.is_free)}))
         if line.delivery == "auto":
             inventory.hold(
-                tx, line_id=line_id, sku_id=line.sku_id, pool_id=pool_id, quantity=line.quantity, until=draft.expires_at
+                tx,
+                line_id=line_id,
+                sku_id=line.sku_id,
+                pool_id=pool_id,
+                quantity=line.quantity,
+                until=draft.expires_at,
             )
     record(tx, "order.placed", actor, ("order", order_id), total=draft.total_minor, currency=draft.currency)
     return order_id

@@ -22,7 +22,10 @@ def flaw(attempt: Attempt, notice: Notice) -> str:
 
 
 def next_query(attempt: Attempt, now: int) -> int | None:
-    """When to ask the gateway again: doubling from 20 s to 5 min while the order lives, once at its deadline, then every hour; None after a day."""
+    """When to ask the gateway again: doubling from 20 s to 5 min while the order lives, once at its deadline, then every hour.
+
+    None after a day.
+    """
     if now >= attempt.created_at + QUERY_FOR:
         return None
     if now >= attempt.expires_at:

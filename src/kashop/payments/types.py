@@ -1,7 +1,7 @@
 """What the payments room speaks of, and the protocol that every gateway keeps.
 
-A gateway turns our intent into a vendor's request and the vendor's words into a Notice. It never sees the database, an order or a code,
-and it decides nothing: whether a notice may settle an order is `payments.rules.judge`.
+A gateway turns our intent into a vendor's request and the vendor's words into a Notice. It never sees the database, an order
+or a code, and it decides nothing: whether a notice may settle an order is `payments.rules.judge`.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,10 @@ class Method(msgspec.Struct, frozen=True):
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be paid. `attempt_no` is ours, unique for ever, ≤ 32 characters of [A-Z0-9]; repeating it must not charge twice."""
+    """What is to be paid.
+
+    `attempt_no` is ours, unique for ever, ≤ 32 characters of [A-Z0-9]; repeating it must not charge twice.
+    """
 
     attempt_no: str
     amount_minor: int
@@ -52,7 +55,10 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
-    """How the buyer pays: `redirect` to `url`, show `qr` as a QR code (with `url` as a link for phones), or post `fields` to `url` (`form`)."""
+    """How the buyer pays.
+
+    `redirect` goes to `url`; `qr` is shown as a QR code, with `url` as a link for phones; `form` posts `fields` to `url`.
+    """
 
     kind: str
     url: str = ""
@@ -62,7 +68,10 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallbackRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that claims to come from the gateway, as received. `query` and `body` are raw bytes; header names are lower case."""
+    """A request that claims to come from the gateway, as received.
+
+    `query` and `body` are raw bytes; header names are lower case.
+    """
 
     method: str
     query: bytes
@@ -73,8 +82,8 @@ class CallbackRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """What a gateway says of an attempt, once its signature, merchant id and form are proved.
 
-    `state` is paid, pending, failed or closed. `gateway_txn` is the vendor's number of the payment; it, the amount and the currency are
-    set when `state` is paid. `method` is empty when the vendor does not say.
+    `state` is paid, pending, failed or closed. `gateway_txn` is the vendor's number of the payment; it, the amount and the
+    currency are set when `state` is paid. `method` is empty when the vendor does not say.
     """
 
     state: str
@@ -102,7 +111,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rejected(Exception):
-    """A callback that must not be believed. The reason (a stable word: `signature`, `merchant`, `malformed`, …) goes to the inbox, never to the caller."""
+    """A callback that must not be believed.
+
+    The reason (a stable word: `signature`, `merchant`, `malformed`, …) goes to the inbox, never to the caller.
+    """
 
     def __init__(self, reason: str):
         super().__init__(reason)
@@ -144,7 +156,8 @@ class Gateway(Protocol):
 
 
 class GatewayType(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of gateway that a plugin brings. `make(options, ctx)` gives a Gateway for checked options, or raises Invalid by option name.
+    """A kind of gateway that a plugin brings. `make(options, ctx)` gives a Gateway for checked options, or raises Invalid by
+    option name.
 
     `is_practice` gateways take no money: they can only be enabled in a practice shop.
     """

@@ -1,7 +1,7 @@
 """设置: what the merchant may choose.
 
-Always true: every setting is one row of SETTINGS with a type, a default and a help text; an unknown name or a value of another type is
-refused; the stored value is JSON.
+Always true: every setting is one row of SETTINGS with a type, a default and a help text; an unknown name or a value of
+another type is refused; the stored value is JSON.
 """
 
 from kashop.settings.table import SETTINGS, Setting, Settings

@@ -11,7 +11,11 @@ from kashop.lib.errors import Invalid
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """One setting. `kind` is text, longtext, number, flag, choice, currency or timezone; `is_fixed` ones are set once or by command line only."""
+    """One setting.
+
+    `kind` is text, longtext, number, flag, choice, currency or timezone; `is_fixed` ones are set once or by command line
+    only.
+    """
 
     name: str
     group: str
@@ -38,7 +42,14 @@ SETTINGS: dict[str, Setting] = {
             help="A practice shop may use gateways that take no money. Set when the shop is made.",
             is_fixed=True,
         ),
-        Setting(name="shop.currency", group="shop", kind="currency", default="CNY", label="Currency", is_fixed=True),
+        Setting(
+            name="shop.currency",
+            group="shop",
+            kind="currency",
+            default="CNY",
+            label="Currency",
+            is_fixed=True,
+        ),
         Setting(name="shop.name", group="shop", kind="text", default="kashop", label="Shop name", most=60),
         Setting(name="shop.timezone", group="shop", kind="timezone", default="Asia/Shanghai", label="Time zone"),
         Setting(

@@ -12,9 +12,7 @@ def change(tx: Tx, name: str, value: object, actor: Actor) -> None:
     sql = """INSERT INTO settings (name, value, updated_at, updated_by) VALUES (:name, :value, :now, :by)
              ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at,
                updated_by = excluded.updated_by"""
-    tx.run(
-        sql, name=name, value=msgspec.json.encode(checked(name, value)).decode(), now=tx.now, by=str(actor)
-    )
+    tx.run(sql, name=name, value=msgspec.json.encode(checked(name, value)).decode(), now=tx.now, by=str(actor))
 
 
 def set_plugin_value(tx: Tx, plugin: str, name: str, value: str | None) -> None:

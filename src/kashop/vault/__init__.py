@@ -1,7 +1,7 @@
 """保险库: the keys, and what is sealed under them.
 
-Always true: no key and no code is ever stored, logged or put in an exception in the clear; every blob begins with a version byte and opens
-only in its own row, product, epoch and shop.
+Always true: no key and no code is ever stored, logged or put in an exception in the clear; every blob begins with a version
+byte and opens only in its own row, product, epoch and shop.
 """
 
 from kashop.vault.keyring import Keyring, Tampered

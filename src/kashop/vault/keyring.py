@@ -1,7 +1,8 @@
 """The key hierarchy and the seals (promises, "Key hierarchy").
 
-unseal secret → KEK → root key → one derived key per purpose; wrap key → data key per product and epoch → code. Derived by keyed BLAKE2b
-with a 16-byte personalisation; sealed by XChaCha20-Poly1305 with a random nonce and the blob's identity as associated data.
+unseal secret → KEK → root key → one derived key per purpose; wrap key → data key per product and epoch → code. Derived by
+keyed BLAKE2b with a 16-byte personalisation; sealed by XChaCha20-Poly1305 with a random nonce and the blob's identity as
+associated data.
 """
 
 import hmac

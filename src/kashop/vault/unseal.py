@@ -29,7 +29,8 @@ def read_key_file(path: Path) -> bytes:
         secret = path.read_bytes()
     except FileNotFoundError:
         raise Unavailable(
-            "The unseal key file {path} is missing: put it back, or name it with KASHOP_UNSEAL_KEY_FILE.", path=path
+            "The unseal key file {path} is missing: put it back, or name it with KASHOP_UNSEAL_KEY_FILE.",
+            path=path,
         ) from None
     except PermissionError:
         raise Unavailable("The unseal key file {path} is not readable by this user.", path=path) from None

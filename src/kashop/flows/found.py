@@ -1,0 +1,94 @@
+"""Found a shop: its directory, database, keys and owner. Each step can be run again after a crash."""
+
+import asyncio
+import secrets
+from pathlib import Path
+
+import msgspec
+from nacl.utils import random
+
+from kashop.accounts import writes as accounts
+from kashop.accounts.passwords import Passwords
+from kashop.accounts.rules import checked_password
+from kashop.audit.writes import record
+from kashop.db import Tx, migrate
+from kashop.db.sqlite import SqliteDb
+from kashop.lib.actor import CLI
+from kashop.lib.clock import Clock, SystemClock
+from kashop.lib.errors import Conflict
+from kashop.settings import writes as settings
+from kashop.settings.config import Config
+from kashop.settings.table import checked
+from kashop.vault import keyring, unseal
+from kashop.vault import reads as vault_reads
+from kashop.vault import writes as vault
+
+
+class Charter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a shop is founded with."""
+
+    owner: str
+    owner_password: str = ""
+    currency: str = "CNY"
+    timezone: str = "Asia/Shanghai"
+    shop_name: str = "kashop"
+    locale: str = "zh_Hans"
+    is_practice: bool = False
+
+
+class Founded(msgspec.Struct, frozen=True):
+    """What the founder must know. `made_key` says whether the unseal key is new."""
+
+    key_file: Path
+    made_key: bool
+    owner: str
+    password: str
+    """Empty when the founder chose it."""
+
+
+async def found(config: Config, charter: Charter, *, clock: Clock | None = None) -> Founded:
+    """Make a shop in an empty or absent directory. Raises Conflict when one is there, Invalid for what the charter has wrong."""
+    wishes: dict[str, str | bool] = {
+        "shop.currency": charter.currency,
+        "shop.timezone": charter.timezone,
+        "shop.name": charter.shop_name,
+        "shop.locale": charter.locale,
+        "shop.practice": charter.is_practice,
+    }
+    for name, value in wishes.items():
+        checked(name, value)
+    password = charter.owner_password or secrets.token_urlsafe(12)
+    passwords = Passwords.for_staff()
+    password_hash = await passwords.hash(checked_password(password, email=charter.owner, field="owner_password"))
+    passwords.close()
+    _make_directory(config.data)
+    await asyncio.to_thread(migrate.apply, config.database)
+    config.database.chmod(0o600)
+    made_key = unseal.create_key_file(config.unseal_key_file)
+    secret = unseal.read_key_file(config.unseal_key_file)
+    db = await SqliteDb.open(config.database, clock or SystemClock(), readers=1)
+    try:
+        await db.write(_found, charter, wishes, password_hash, secret)
+    finally:
+        await db.close()
+    return Founded(config.unseal_key_file, made_key, charter.owner, "" if charter.owner_password else password)
+
+
+def _make_directory(data: Path) -> None:
+    data.mkdir(parents=True, exist_ok=True)
+    data.chmod(0o700)
+    for name in ("uploads", "plugins", "themes", "backups"):
+        (data / name).mkdir(exist_ok=True, mode=0o700)
+
+
+def _found(tx: Tx, charter: Charter, wishes: dict[str, str | bool], password_hash: str, secret: bytes) -> None:
+    if vault_reads.find_root(tx, "keyfile") is not None:
+        raise Conflict("There is a shop in this directory already.", code="already_founded")
+    shop_id = secrets.token_hex(16)
+    settings.change(tx, "shop.id", shop_id, CLI)
+    for name, value in wishes.items():
+        settings.change(tx, name, value, CLI)
+    wrapped = keyring.wrap_root(random(keyring.KEY_BYTES), secret, shop_id=shop_id, method="keyfile")
+    vault.add_root(tx, method="keyfile", params="{}", wrapped=wrapped)
+    accounts.add_staff(tx, charter.owner, "owner", password_hash, CLI)
+    record(tx, "shop.founded", CLI, ("shop", 0), currency=charter.currency, practice=charter.is_practice)

@@ -1,0 +1,69 @@
+"""Runs the schedule beside the web, on the same loop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from kashop.jobs import writes
+from kashop.jobs.schedule import SCHEDULE, Job
+from kashop.lib.clock import MINUTE
+from kashop.lib.errors import Refusal, Unavailable
+from kashop.shop import Shop
+
+NOTE_EVERY = 5 * MINUTE
+
+
+class Runner:
+    """Rings each job's bell; a job that is still at work is not started again."""
+
+    def __init__(self, shop: Shop):
+        self._shop = shop
+        self._noted: dict[str, int] = {}
+        self._bell = AsyncIOScheduler(
+            timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+        self.last_run: dict[str, int] = {}
+        """When each job last ended well, milliseconds UTC."""
+
+    def start(self) -> None:
+        """Begin; every job runs once at once."""
+        for job in SCHEDULE:
+            self._bell.add_job(self._work(job), "interval", seconds=job.every, id=job.name, name=job.name)
+        self._bell.start()
+        self._first = asyncio.create_task(self._run_all())
+
+    async def stop(self) -> None:
+        """End after the work at hand."""
+        self._first.cancel()
+        self._bell.shutdown(wait=False)
+        await asyncio.gather(self._first, return_exceptions=True)
+
+    def _work(self, job: Job) -> Callable[[], Awaitable[None]]:
+        async def work() -> None:
+            await self.run(job)
+
+        return work
+
+    async def _run_all(self) -> None:
+        for job in SCHEDULE:
+            await self.run(job)
+
+    async def run(self, job: Job) -> None:
+        """Run one job now and note how it went."""
+        shop, started_at, problem, done = self._shop, self._shop.clock.now(), "", 0
+        try:
+            done = await job.work(shop)
+            self.last_run[job.name] = shop.clock.now()
+        except Refusal as refusal:
+            problem = refusal.text()
+            shop.log.warning("job refused", job=job.name, problem=problem)
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+            shop.log.exception("job failed", job=job.name)
+        if done or problem or started_at >= self._noted.get(job.name, 0) + NOTE_EVERY:
+            self._noted[job.name] = started_at
+            try:
+                await shop.db.write(writes.note_run, job.name, started_at=started_at, done=done, problem=problem)
+            except Unavailable as unavailable:
+                shop.log.error("a job's run could not be noted", job=job.name, problem=unavailable.text())

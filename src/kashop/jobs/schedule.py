@@ -1,0 +1,71 @@
+"""All periodic work on one page."""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from kashop.flows import attempts, checkout, deliver, settings, settle
+from kashop.lib.actor import SYSTEM
+from kashop.lib.clock import DAY, SECOND
+from kashop.orders import reads as orders
+from kashop.orders import writes as order_writes
+from kashop.payments import reads as payments
+from kashop.payments import writes as payment_writes
+from kashop.shop import Shop
+
+
+class Job(msgspec.Struct, frozen=True):
+    """`work(shop)` every so many seconds; it returns how much it did."""
+
+    name: str
+    every: int
+    work: Callable[[Shop], Awaitable[int]]
+
+
+async def expire_orders(shop: Shop) -> int:
+    """End unpaid orders whose deadline has passed, asking their gateways once more."""
+    due = await shop.db.read(orders.due, limit=200)
+    return sum([await checkout.expire(shop, order_id, SYSTEM) for order_id in due])
+
+
+async def query_attempts(shop: Shop) -> int:
+    """Ask gateways about attempts that nobody called back about."""
+    due = await shop.db.read(payments.due_queries, limit=100)
+    return sum([await attempts.query_due(shop, attempt_id, SYSTEM) for attempt_id in due])
+
+
+async def sweep_undelivered(shop: Shop) -> int:
+    """Deliver what was paid and could not be delivered then."""
+    return await deliver.sweep(shop, older_than=5 * SECOND)
+
+
+async def read_callbacks(shop: Shop) -> int:
+    """Read callbacks that were stored just before the process died."""
+    unread = await shop.db.read(payments.unread_callbacks, shop.clock.now() - 30 * SECOND, limit=100)
+    for callback in unread:
+        await settle.reread(shop, callback)
+    return len(unread)
+
+
+async def forget(shop: Shop) -> int:
+    """Drop callbacks and idempotency keys past their keeping."""
+    now = shop.clock.now()
+    keep = shop.settings.number("callbacks.keep_days") * DAY
+    dropped = await shop.db.write(payment_writes.forget_callbacks, rejected_before=now - 7 * DAY, before=now - keep, limit=1000)
+    return dropped + await shop.db.write(order_writes.forget_keys, now - 2 * DAY, limit=1000)
+
+
+async def reload_settings(shop: Shop) -> int:
+    """Take up settings that a command line changed."""
+    await settings.reload(shop)
+    return 0
+
+
+SCHEDULE = (
+    Job("expire_orders", 10, expire_orders),
+    Job("query_attempts", 10, query_attempts),
+    Job("sweep_undelivered", 15, sweep_undelivered),
+    Job("read_callbacks", 20, read_callbacks),
+    Job("reload_settings", 10, reload_settings),
+    Job("forget", 600, forget),
+)

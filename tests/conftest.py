@@ -1,0 +1,50 @@
+"""Fixtures that every room shares: a founded shop in a fresh copy of its data directory."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kashop.flows.found import Charter, found
+from kashop.shop import Shop
+from tests.cast import OWNER, PASSWORD, TestClock, config
+
+SAMPLES = Path(__file__).parent / "samples"
+
+
+@pytest.fixture(scope="session")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A practice shop, founded once; copy it, do not open it."""
+    data = tmp_path_factory.mktemp("template") / "shop"
+    charter = Charter(owner=OWNER, owner_password=PASSWORD, shop_name="测试小店", is_practice=True)
+    asyncio.run(found(config(data), charter))
+    return data
+
+
+@pytest.fixture
+def data(founded: Path, tmp_path: Path) -> Path:
+    """The data directory of a shop of this test's own, its key beside it."""
+    shutil.copytree(founded, tmp_path / "shop")
+    shutil.copy2(founded.with_name("shop.key"), tmp_path / "shop.key")
+    return tmp_path / "shop"
+
+
+@pytest.fixture
+def clock() -> TestClock:
+    return TestClock()
+
+
+@pytest.fixture
+async def shop(data: Path, clock: TestClock) -> AsyncIterator[Shop]:
+    """The shop, open, with a clock that stands."""
+    shop = await Shop.open(config(data), clock=clock, is_server=True)
+    yield shop
+    await shop.close()
+
+
+@pytest.fixture
+def samples() -> Path:
+    """Stock files as merchants have them."""
+    return SAMPLES

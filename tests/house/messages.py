@@ -51,18 +51,15 @@ def in_template(source: str) -> set[str]:
     found = babel_extract(BytesIO(source.encode()), ["_", "gettext", "ngettext"], [], options)
     texts: set[str] = set()
     for _, _, message, _ in found:
-        texts |= {message} if isinstance(message, str) else {m for m in message[:1] if isinstance(m, str)}
+        first = message if isinstance(message, str) else (message or (None,))[0]  # None: _(a name)
+        texts |= {first} if isinstance(first, str) else set()
     return texts
 
 
 def in_folder(folder: Path, suffix: str) -> dict[str, Path]:
     """Every msgid below a folder, with one file that says it."""
     read = in_python if suffix == ".py" else in_template
-    return {
-        text: path
-        for path in sorted(folder.rglob(f"*{suffix}"))
-        for text in read(path.read_text(encoding="utf-8"))
-    }
+    return {text: path for path in sorted(folder.rglob(f"*{suffix}")) for text in read(path.read_text(encoding="utf-8"))}
 
 
 def places(text: str) -> set[str]:

@@ -65,9 +65,7 @@ def _binaries(folder: Path) -> tuple[Path, int | None]:
     newest = max(package.glob("pginstall*"), key=lambda p: int(p.name.removeprefix("pginstall") or 0))
     if os.geteuid() != 0:
         return newest / "bin", None
-    shutil.copytree(
-        newest, folder / package.name / newest.name, ignore=shutil.ignore_patterns("include", "doc")
-    )
+    shutil.copytree(newest, folder / package.name / newest.name, ignore=shutil.ignore_patterns("include", "doc"))
     shutil.copytree(package.with_name(package.name + ".libs"), folder / (package.name + ".libs"))
     for path in [folder, *folder.rglob("*")]:
         os.chown(path, NOBODY, NOBODY, follow_symlinks=False)

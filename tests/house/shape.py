@@ -24,9 +24,7 @@ _HOSTS = [
 _PLACES = ["work", "root", "home/[a-z]+", "tmp"]
 HOST = re.compile("|".join(re.escape(host) for host in _HOSTS))
 PLACE = re.compile(rf"(?<![\w.$}}*\]-])/(?:{'|'.join(_PLACES)})/\w")
-FAR = re.compile(
-    r"""(?:src|href)\s*=\s*["']?(?:https?:)?//|url\(\s*["']?(?:https?:)?//|@import\s+["'](?:https?:)?//"""
-)
+FAR = re.compile(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//|url\(\s*["']?(?:https?:)?//|@import\s+["'](?:https?:)?//""")
 
 
 def long_parts(source: str, file: str) -> Iterator[str]:
@@ -67,10 +65,7 @@ def wrong_first_arguments(source: str, file: str) -> Iterator[str]:
         wanted = {"reads.py": "Reader", "writes.py": "Tx"}.get(name)
         if wanted and node.name[0] != "_" and unit != wanted:
             yield f"{file}:{node.lineno} {node.name} stands in {name} and does not take a {wanted} first"
-        if (
-            first is not None
-            and {"Reader": "db", "Tx": "tx", "Shop": "shop"}.get(unit, first.arg) != first.arg
-        ):
+        if first is not None and {"Reader": "db", "Tx": "tx", "Shop": "shop"}.get(unit, first.arg) != first.arg:
             yield f"{file}:{node.lineno} {node.name} calls its {unit} {first.arg!r}"
 
 

@@ -75,10 +75,7 @@ def check(source: str, file: str, *, owners: Mapping[str, str], floors: Mapping[
         elif s.sql is None:
             broken.append(f"{s.at} runs a statement that is not a literal")
         else:
-            broken += [
-                f"{s.at} {problem}"
-                for problem in _problems(s, s.sql, path.name, owners=owners, floors=floors)
-            ]
+            broken += [f"{s.at} {problem}" for problem in _problems(s, s.sql, path.name, owners=owners, floors=floors)]
     return broken + _strays(source, path)
 
 
@@ -104,9 +101,7 @@ def looked_tables(sql: str) -> set[str]:
     return set(_LOOKED.findall(text)) - set(_CTE.findall(text))
 
 
-def _problems(
-    s: Statement, sql: str, name: str, *, owners: Mapping[str, str], floors: Mapping[str, int]
-) -> Iterator[str]:
+def _problems(s: Statement, sql: str, name: str, *, owners: Mapping[str, str], floors: Mapping[str, int]) -> Iterator[str]:
     changed, looked = changed_tables(sql), looked_tables(sql)
     for table in sorted((changed | looked) - owners.keys()):
         yield f"names {table}, which no migration makes"
@@ -143,9 +138,7 @@ def _first_word(sql: str) -> str:
     return found.group(1).upper() if found else ""
 
 
-def _in_function(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, constants: Bound, file: str
-) -> Iterator[Statement]:
+def _in_function(function: ast.FunctionDef | ast.AsyncFunctionDef, constants: Bound, file: str) -> Iterator[Statement]:
     arguments = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
     units = {a.arg: unit for a in arguments if (unit := _annotation(a)) in UNITS}
     local = _literals(function.body)
@@ -192,9 +185,7 @@ def _resolve(node: ast.expr, local: Bound, constants: Bound) -> list[tuple[int, 
     found = local.get(node.id, [])
     if found:
         before = [pair for pair in found if pair[0] < node.lineno]
-        return (
-            [max(before)] if before and all(text is not None for _, text in found) else [(node.lineno, None)]
-        )
+        return [max(before)] if before and all(text is not None for _, text in found) else [(node.lineno, None)]
     outside = constants.get(node.id, [])
     return outside if len(outside) == 1 else [(node.lineno, None)]
 

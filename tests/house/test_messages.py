@@ -37,9 +37,7 @@ def missing(said: Mapping[str, object], known: Mapping[str, tuple[str, ...]]) ->
 
 
 def from_the_core() -> dict[str, Path]:
-    python = {
-        k: v for k, v in in_folder(tree.SRC, ".py").items() if "cli" not in v.relative_to(tree.SRC).parts
-    }
+    python = {k: v for k, v in in_folder(tree.SRC, ".py").items() if "cli" not in v.relative_to(tree.SRC).parts}
     return {**python, **in_folder(tree.SRC / "web", ".html")}
 
 

@@ -67,9 +67,7 @@ def test_rooms_tell_themselves_by_their_first_argument() -> None:
 
 
 def test_tests_and_scripts_are_no_longer_than_the_rest() -> None:
-    chosen = [
-        p for p in tree.tracked() if p.suffix == ".py" and tree.short(p).startswith(("tests/", "scripts/"))
-    ]
+    chosen = [p for p in tree.tracked() if p.suffix == ".py" and tree.short(p).startswith(("tests/", "scripts/"))]
     files = [(p.read_text(encoding="utf-8"), tree.short(p)) for p in chosen]
     assert not broken(shape.long_parts, files), broken(shape.long_parts, files)
 
@@ -81,9 +79,7 @@ def test_nothing_in_the_tree_knows_a_registry_or_a_machine() -> None:
 
 
 def test_pages_fetch_nothing_from_elsewhere() -> None:
-    chosen = [
-        p for p in tree.tracked() if p.suffix in (".html", ".css", ".js") and "/vendor/" not in p.as_posix()
-    ]
+    chosen = [p for p in tree.tracked() if p.suffix in (".html", ".css", ".js") and "/vendor/" not in p.as_posix()]
     files = [(p.read_text(encoding="utf-8"), tree.short(p)) for p in chosen]
     assert files
     assert not broken(shape.far_assets, files), broken(shape.far_assets, files)

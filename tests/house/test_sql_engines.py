@@ -47,12 +47,7 @@ HOT = {  # (file, function): what a checkout, a callback, a delivery or an order
 
 
 def all_statements() -> list[Statement]:
-    return [
-        s
-        for path in tree.sources()
-        for s in find(path.read_text(encoding="utf-8"), tree.short(path))
-        if s.sql is not None
-    ]
+    return [s for path in tree.sources() for s in find(path.read_text(encoding="utf-8"), tree.short(path)) if s.sql is not None]
 
 
 def is_hot(s: Statement) -> bool:
@@ -86,10 +81,7 @@ def explain(con: sqlite3.Connection, sql: str, *, plan: bool = False) -> list[st
 def scans(con: sqlite3.Connection, sql: str) -> list[str]:
     """The steps of a plan that read a whole table."""
     tables = {name for (name,) in con.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    aliases = {
-        alias: table
-        for table, alias in re.findall(r"\b(?:FROM|JOIN|UPDATE|INTO)\s+(\w+)\s+(?:AS\s+)?(\w+)", sql)
-    }
+    aliases = {alias: table for table, alias in re.findall(r"\b(?:FROM|JOIN|UPDATE|INTO)\s+(\w+)\s+(?:AS\s+)?(\w+)", sql)}
     plan = explain(con, sql, plan=True)
     if " LIMIT " in sql and " WHERE " not in sql and not any("TEMP B-TREE" in step for step in plan):
         return []  # the first few in an index's own order
@@ -162,6 +154,4 @@ def test_a_whole_table_scan_is_seen(lite: sqlite3.Connection) -> None:
     assert scans(lite, "SELECT note FROM orders ORDER BY note LIMIT 1")
     assert not scans(lite, "SELECT order_id FROM orders ORDER BY order_id DESC LIMIT 1")
     assert not scans(lite, "SELECT order_id FROM orders WHERE order_no = :x")
-    assert not scans(
-        lite, "WITH w AS (SELECT order_id FROM orders WHERE order_no = :x LIMIT 9) SELECT 1 FROM w"
-    )
+    assert not scans(lite, "WITH w AS (SELECT order_id FROM orders WHERE order_no = :x LIMIT 9) SELECT 1 FROM w")

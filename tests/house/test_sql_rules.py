@@ -13,18 +13,14 @@ def test_every_statement_keeps_the_rules() -> None:
     broken = [
         line
         for path in tree.sources()
-        for line in check(
-            path.read_text(encoding="utf-8"), tree.short(path), owners=tree.owners(), floors=tree.floors()
-        )
+        for line in check(path.read_text(encoding="utf-8"), tree.short(path), owners=tree.owners(), floors=tree.floors())
     ]
     assert not broken, "\n".join(broken)
 
 
 def test_statements_are_found_in_every_room_that_owns_tables() -> None:
     """A checker that finds nothing proves nothing."""
-    found = {
-        s.room for path in tree.sources() for s in find(path.read_text(encoding="utf-8"), tree.short(path))
-    }
+    found = {s.room for path in tree.sources() for s in find(path.read_text(encoding="utf-8"), tree.short(path))}
     assert found >= set(tree.owners().values())
 
 
@@ -84,19 +80,13 @@ def test_a_broken_rule_is_seen(file: str, source: str, complaint: str) -> None:
 
 
 def test_a_name_bound_twice_is_read_both_times() -> None:
-    source = (
-        "def f(tx: Tx):\n s = 'SELECT 1 FROM orders'\n tx.value(s)\n s = 'DELETE FROM orders'\n tx.run(s)\n"
-    )
+    source = "def f(tx: Tx):\n s = 'SELECT 1 FROM orders'\n tx.value(s)\n s = 'DELETE FROM orders'\n tx.run(s)\n"
     assert [s.sql for s in find(source, "src/kashop/orders/writes.py")] == [
         "SELECT 1 FROM orders",
         "DELETE FROM orders",
     ]
-    branches = (
-        "def f(tx: Tx):\n if a:\n  s = 'DELETE FROM codes'\n else:\n  s = 'DELETE FROM orders'\n tx.run(s)\n"
-    )
-    assert "belongs to inventory" in "".join(
-        check(branches, "src/kashop/orders/writes.py", owners=OWNERS, floors=FLOORS)
-    )
+    branches = "def f(tx: Tx):\n if a:\n  s = 'DELETE FROM codes'\n else:\n  s = 'DELETE FROM orders'\n tx.run(s)\n"
+    assert "belongs to inventory" in "".join(check(branches, "src/kashop/orders/writes.py", owners=OWNERS, floors=FLOORS))
 
 
 @pytest.mark.parametrize(

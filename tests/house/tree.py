@@ -19,21 +19,15 @@ _TABLE = re.compile(r"^CREATE TABLE (\w+)", re.M)
 @cache
 def floors() -> dict[str, int]:
     """Every room of the plan and its height; the highest number is the top floor."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
-        "contracts"
-    ]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
     (plan,) = [c["layers"] for c in contracts if c["id"] == "floors"]
-    return {
-        room.strip("() "): height for height, layer in enumerate(reversed(plan)) for room in layer.split("|")
-    }
+    return {room.strip("() "): height for height, layer in enumerate(reversed(plan)) for room in layer.split("|")}
 
 
 @cache
 def owners() -> dict[str, str]:
     """Every table and the room under whose line it stands."""
-    return {
-        table: room for path in migrations() for table, room in owned_tables(path.read_text(encoding="utf-8"))
-    }
+    return {table: room for path in migrations() for table, room in owned_tables(path.read_text(encoding="utf-8"))}
 
 
 def migrations() -> list[Path]:
@@ -64,9 +58,7 @@ def tracked() -> list[Path]:
     if listed.returncode == 0:
         return sorted({ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()})
     inside = (p for p in ROOT.rglob("*") if p.is_file())
-    return sorted(
-        p for p in inside if not any(part.startswith(".venv") or part == ".git" for part in p.parts)
-    )
+    return sorted(p for p in inside if not any(part.startswith(".venv") or part == ".git" for part in p.parts))
 
 
 def sources() -> list[Path]:

@@ -45,9 +45,7 @@ class Guarded:
     async def begin(self, intent: Intent) -> Begun:
         """As the protocol says."""
         begun: Begun = await self._asked("begin", partial(self._gateway.begin, intent), Begun)
-        if begun.kind not in ("redirect", "form", "qr") or not (
-            begun.qr if begun.kind == "qr" else begun.url
-        ):
+        if begun.kind not in ("redirect", "form", "qr") or not (begun.qr if begun.kind == "qr" else begun.url):
             raise self._broken("begin", ValueError("no way to pay"))
         return begun
 
@@ -67,9 +65,7 @@ class Guarded:
 
     async def query(self, intent: Intent) -> Notice | None:
         """As the protocol says."""
-        notice: Notice | None = await self._asked(
-            "query", partial(self._gateway.query, intent), Notice | None
-        )
+        notice: Notice | None = await self._asked("query", partial(self._gateway.query, intent), Notice | None)
         if notice is not None and notice.state not in STATES:
             raise self._broken("query", ValueError(notice.state))
         return notice
@@ -94,9 +90,7 @@ class Guarded:
         return GatewayFailed(f"the plugin {self._ctx.plugin} failed", is_unclear=True)
 
     def _say(self, verb: str, error: Exception) -> None:
-        self._ctx.log.error(
-            "gateway broke its protocol", verb=verb, error=type(error).__name__, where=where(error)
-        )
+        self._ctx.log.error("gateway broke its protocol", verb=verb, error=type(error).__name__, where=where(error))
 
 
 def _checked(value: T, kind: Any) -> T:
@@ -115,6 +109,4 @@ def made(make: Any, options: dict[str, str], ctx: Context) -> Guarded:
         raise
     except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything
         ctx.log.error("gateway cannot be made", error=type(error).__name__, where=where(error))
-        raise Invalid.of(
-            "type", "The plugin {plugin} failed with these options.", plugin=ctx.plugin
-        ) from None
+        raise Invalid.of("type", "The plugin {plugin} failed with these options.", plugin=ctx.plugin) from None

@@ -71,9 +71,7 @@ class Host:
         """Load what was found, one after another."""
         for plugin in found:
             if plugin.id in self._infos:
-                log.warning(
-                    "plugin is off", plugin=plugin.id, origin=plugin.origin, problem="its id is taken"
-                )
+                log.warning("plugin is off", plugin=plugin.id, origin=plugin.origin, problem="its id is taken")
                 key = f"{plugin.id} ({plugin.origin})"
                 self._infos[key] = _info(plugin, f"the id {plugin.id} is taken")
                 continue
@@ -111,11 +109,7 @@ class Host:
 
     async def answer(self, plugin: str, request: PageRequest) -> PageResponse:
         """What a plugin's page says: 404 without such a page, 405 for another method, 500 when it breaks."""
-        pages = [
-            (page, params)
-            for page in self._pages.get(plugin, ())
-            if (params := page.match(request.path)) is not None
-        ]
+        pages = [(page, params) for page in self._pages.get(plugin, ()) if (params := page.match(request.path)) is not None]
         if not pages:
             return PageResponse(status=404)
         for page, params in pages:
@@ -217,9 +211,7 @@ class Host:
         problem = f"{hook}: {said}" if hook else said
         log.error("plugin is off", plugin=plugin, problem=problem, where=where(error))
         self._infos[plugin] = msgspec.structs.replace(self._infos[plugin], problem=problem)
-        self._gateways = {
-            name: (owner, kind) for name, (owner, kind) in self._gateways.items() if owner != plugin
-        }
+        self._gateways = {name: (owner, kind) for name, (owner, kind) in self._gateways.items() if owner != plugin}
         self._pages.pop(plugin, None)
         if self._pm.has_plugin(plugin):
             self._pm.unregister(name=plugin)

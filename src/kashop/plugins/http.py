@@ -131,9 +131,7 @@ class Http:
 
     def _opened(self) -> httpx.AsyncClient:
         loop = asyncio.get_running_loop()
-        if (
-            self._client is None or self._loop is not loop
-        ):  # a command may run several loops, one after another
+        if self._client is None or self._loop is not loop:  # a command may run several loops, one after another
             self._loop = loop
             self._client = httpx.AsyncClient(
                 timeout=self._timeout,

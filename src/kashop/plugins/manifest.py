@@ -34,9 +34,7 @@ def read(path: Path) -> Manifest:
     except (OSError, SyntaxError, ValueError, RecursionError) as error:
         raise Unfit(f"cannot be read: {type(error).__name__}") from None
     for node in tree.body:
-        if isinstance(node, ast.Assign) and any(
-            isinstance(t, ast.Name) and t.id == "KASHOP_PLUGIN" for t in node.targets
-        ):
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "KASHOP_PLUGIN" for t in node.targets):
             try:
                 return checked(ast.literal_eval(node.value))
             except ValueError:

@@ -41,8 +41,8 @@ BODY_SECONDS = 30
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-FROM_ELSEWHERE = ("/pay/", "/api/")
-"""Called by gateways and by scripts with a token: no cookie counts there, so no origin does."""
+FROM_ELSEWHERE = ("/pay/", "/api/", "/x/")
+"""Gateways, scripts with a token, plugin pages: no cookie counts there, so no origin does."""
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 

@@ -1,0 +1,82 @@
+"""The wiring: the only place where all rooms meet. Opens the Shop, builds the web round it, runs plugins and jobs."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Litestar
+from litestar.datastructures import State
+
+from kashop.jobs import reads as jobs
+from kashop.jobs.runner import Runner
+from kashop.jobs.schedule import SCHEDULE
+from kashop.lib.clock import Clock
+from kashop.settings.config import Config
+from kashop.shop import Shop
+from kashop.web import admin, api, callbacks, health, plugins, storefront
+from kashop.web.admin.page import Panel
+from kashop.web.edge import Edge, EdgeRules
+from kashop.web.errors import Errors
+from kashop.web.pages import Pages
+
+
+@dataclass(slots=True)
+class Running:
+    """A shop at work. `app` is the ASGI application for a server."""
+
+    shop: Shop
+    app: Edge
+    runner: Runner | None
+
+
+@asynccontextmanager
+async def running(
+    config: Config,
+    *,
+    clock: Clock | None = None,
+    with_jobs: bool = True,
+    safe_mode: bool = False,
+    is_strict: bool = False,
+) -> AsyncIterator[Running]:
+    """Open the shop of a data directory as its server, start what runs beside the web, and put all down at the end.
+
+    `is_strict` makes a name that a template misspells an error: for tests and theme authors.
+    """
+    shop = await Shop.open(config, clock=clock, is_server=True, safe_mode=safe_mode)
+    runner = Runner(shop) if with_jobs else None
+    try:
+        await shop.plugins.start()
+        if runner is not None:
+            runner.start()
+        yield Running(shop, make_app(shop, runner=runner, is_strict=is_strict), runner)
+    finally:
+        if runner is not None:
+            await runner.stop()
+        await shop.close()
+
+
+def make_app(shop: Shop, *, runner: Runner | None = None, is_strict: bool = False) -> Edge:
+    """The web of an open shop."""
+    pages = Pages(shop, is_strict=is_strict)
+    panel = Panel(shop, pages, is_strict=is_strict)
+    errors = Errors(pages.locale, (panel.error, pages.error))
+    things: dict[str, Any] = {
+        "shop": shop,
+        "pages": pages,
+        "panel": panel,
+        "job_times": runner.last_run if runner is not None else None,
+        "job_runs": jobs.last_runs,
+        "job_names": [(job.name, job.every) for job in SCHEDULE],
+    }
+    doors = (health, callbacks, plugins, admin, storefront, api)
+    app = Litestar(
+        route_handlers=[handler for door in doors for handler in door.route_handlers],
+        exception_handlers={Exception: errors.handle},
+        openapi_config=None,
+        request_max_body_size=None,  # the edge measures, before anything is read
+        logging_config=None,
+        state=State(things),
+    )
+    rules = EdgeRules.of(shop.base_url, shop.config.trusted_proxies, (shop.config.host,))
+    return Edge(app, rules, errors.answer)

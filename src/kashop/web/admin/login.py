@@ -1,0 +1,151 @@
+"""The way in and out: password, one-time link, log-out, one's own account."""
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from kashop.accounts import reads, writes
+from kashop.flows import login
+from kashop.lib.errors import Invalid, NotFound, Refusal, TooMany
+from kashop.web.admin.page import Shown, again, answer, panel_of, see
+from kashop.web.forms import Form, read_form
+from kashop.web.guards import Needs, form_of
+from kashop.web.sessions import (
+    AnyRequest,
+    actor_of,
+    browser_of,
+    cookies_for,
+    find_signed_in,
+    gone_cookie,
+    shop_of,
+    signed_in,
+)
+from kashop.web.text import translations
+
+MOST_PASSWORD = 256
+
+
+@get("/admin/login")
+async def login_page(request: AnyRequest) -> Response[bytes] | Redirect:
+    """The form; who is logged in already needs none."""
+    if await find_signed_in(request) is not None:
+        return see("/admin")
+    return answer(request, "login.html", next=_next(request.query_params.get("next", "")))
+
+
+@post("/admin/login")
+async def log_in(request: AnyRequest) -> Response[bytes] | Redirect:
+    """Open a session, or say that the two do not fit."""
+    form, shop = await read_form(request), shop_of(request)
+    wanted = _next(form.raw("next"))
+    try:
+        email, password = form.text("email", most=254, least=1), form.secret("password", most=MOST_PASSWORD)
+        if not password:
+            form.complain("password", "Please fill in this field.")
+        form.done()
+        opened = await login.log_in(shop, email, password, browser_of(request))
+    except Invalid as refused:
+        return answer(request, "login.html", status=422, form=again(request, form, refused), next=wanted)
+    except (login.WrongLogin, TooMany) as refused:
+        shown = _refused(request, form, refused)
+        return answer(request, "login.html", status=refused.status, form=shown, next=wanted)
+    response = see(wanted)
+    for cookie in cookies_for(shop, opened):
+        response.set_cookie(cookie)
+    return response
+
+
+@get("/admin/login/link")
+async def link_page(request: AnyRequest) -> Response[bytes]:
+    """A one-time link asks once more, so that opening it, or a mail scanner's look at it, spends nothing."""
+    return answer(request, "link.html", token=request.query_params.get("token", "")[:100])
+
+
+@post("/admin/login/link")
+async def use_link(request: AnyRequest) -> Redirect:
+    """Open a session by a one-time link."""
+    form, shop = await read_form(request), shop_of(request)
+    opened = await login.log_in_by_link(shop, form.secret("token", most=100), browser_of(request))
+    response = see("/admin")
+    for cookie in cookies_for(shop, opened):
+        response.set_cookie(cookie)
+    return response
+
+
+@post("/admin/logout", guards=[Needs("self.edit")])
+async def log_out(request: AnyRequest) -> Redirect:
+    """End this browser's session."""
+    await shop_of(request).db.write(writes.end_session, signed_in(request).session_hash)
+    response = see("/admin/login", "logged_out")
+    response.set_cookie(gone_cookie())
+    return response
+
+
+@get("/admin/account", guards=[Needs("self.edit")])
+async def account(request: AnyRequest) -> Response[bytes]:
+    """One's own password and sessions."""
+    return await _account(request)
+
+
+@post("/admin/account/password", guards=[Needs("self.edit")])
+async def change_password(request: AnyRequest) -> Response[bytes] | Redirect:
+    """Set one's own password; every other session ends."""
+    form = form_of(request)
+    try:
+        old, new = form.secret("old_password", most=MOST_PASSWORD), form.secret("new_password", most=MOST_PASSWORD)
+        if new != form.secret("repeated", most=MOST_PASSWORD):
+            form.complain("repeated", "The two do not match.")
+        form.done()
+        await login.change_password(shop_of(request), signed_in(request), old, new, actor_of(request))
+    except Invalid as refused:
+        return await _account(request, again(request, form, refused), 422)
+    except login.WrongLogin as refused:
+        return await _account(request, _refused(request, form, refused), refused.status)
+    return see("/admin/account", "password")
+
+
+@post("/admin/account/sessions/{session:str}/end", guards=[Needs("self.edit")])
+async def end_session(request: AnyRequest, session: FromPath[str]) -> Redirect:
+    """End one of one's own sessions."""
+    me, shop = signed_in(request), shop_of(request)
+    mine = {s.session_hash.hex()[:16]: s for s in await shop.db.read(reads.sessions_of, me.staff_id)}
+    if session not in mine:
+        raise NotFound("There is no such session.")
+    await shop.db.write(writes.end_session, mine[session].session_hash)
+    return see("/admin/account", "ended")
+
+
+async def _account(request: AnyRequest, form: Shown | None = None, status: int = 200) -> Response[bytes]:
+    shop, me = shop_of(request), signed_in(request)
+    staff = await shop.db.read(reads.get, me.staff_id)
+    sessions = await shop.db.read(reads.sessions_of, me.staff_id)
+    return answer(
+        request,
+        "account.html",
+        status=status,
+        form=form or Shown(),
+        has_password=bool(staff.password_hash),
+        sessions=[(s.session_hash.hex()[:16], s, s.session_hash == me.session_hash) for s in sessions],
+    )
+
+
+def _refused(request: AnyRequest, form: Form, refused: Refusal) -> Shown:
+    return Shown(form, {}, (translations(panel_of(request).locale(request.scope)).refusal(refused),))
+
+
+def _next(wanted: str) -> str:
+    """Where to go after the log-in: a page of the panel and nothing else."""
+    is_ours = wanted.startswith("/admin/") and wanted.isascii() and wanted.isprintable()
+    return wanted if is_ours and "\\" not in wanted and "//" not in wanted else "/admin"
+
+
+route_handlers = [
+    login_page,
+    log_in,
+    link_page,
+    use_link,
+    log_out,
+    account,
+    change_password,
+    end_session,
+]

@@ -1,0 +1,114 @@
+"""What the panel calls the states, kinds and names that the database writes down. Values are msgids."""
+
+ORDER = {
+    "pending": "Awaiting payment",
+    "paid": "Paid",
+    "delivering": "Delivering",
+    "delivered": "Delivered",
+    "expired": "Expired",
+    "cancelled": "Cancelled",
+    "refunded": "Refunded",
+}
+EXCEPTION = {
+    "paid_late": "Paid late",
+    "paid_partly": "Paid in part",
+    "paid_over": "Paid too much",
+    "paid_twice": "Paid twice",
+    "mismatch": "Payment does not fit",
+    "short_of_stock": "Short of stock",
+    "sealed": "Vault sealed",
+    "delivery_failed": "Delivery failed",
+    "gateway_unclear": "Gateway unclear",
+}
+ATTEMPT = {"open": "Open", "succeeded": "Succeeded", "failed": "Failed", "closed": "Closed"}
+VERDICT = {
+    "new": "Not judged yet",
+    "settled": "Settled",
+    "repeated": "Repeated",
+    "ignored": "Ignored",
+    "rejected": "Rejected",
+}
+SOURCE = {"callback": "Callback", "query": "Query", "manual": "Manual confirmation"}
+EVENT = {
+    "order.placed": "Order placed",
+    "order.paid": "Paid in full",
+    "order.delivering": "Delivery began",
+    "order.delivered": "Delivered in whole",
+    "order.expired": "Order expired",
+    "order.cancelled": "Order cancelled",
+    "order.refunded": "Order refunded",
+    "order.noted": "Note changed",
+    "order.revealed": "Codes shown to the buyer",
+    "line.delivered": "Line delivered",
+    "attempt.opened": "Payment begun",
+    "payment.received": "Payment received",
+    "exception.opened": "Exception opened",
+    "exception.closed": "Exception closed",
+}
+ACTOR = {
+    "buyer": "Buyer",
+    "staff": "Staff",
+    "system": "kashop",
+    "gateway": "Gateway",
+    "cli": "Command line",
+    "anonymous": "Unknown visitor",
+}
+ROLE = {"owner": "Owner", "manager": "Manager", "support": "Support"}
+DELIVERY = {"auto": "Automatic", "manual": "By hand"}
+CONTACT = {
+    "email": "E-mail",
+    "phone": "Phone",
+    "qq": "QQ",
+    "any": "Any contact",
+    "none": "No contact",
+}
+LOOKUP = {"optional": "Optional", "required": "Required"}
+STOCK = {"exact": "Exact number", "level": "Plenty / few / none", "hidden": "Not shown"}
+BATCH = {"importing": "Not finished", "done": "Done"}
+FORMAT = {"txt": "Text, one code a line", "csv": "CSV", "tsv": "TSV", "xlsx": "Excel", "jsonl": "JSON lines"}
+LATE = {"deliver": "Deliver if stock is left", "hold": "Hand it to staff"}
+LOCALE = {"zh_Hans": "简体中文", "en": "English"}
+
+_KINDS = {
+    "order": ORDER,
+    "exception": EXCEPTION,
+    "attempt": ATTEMPT,
+    "verdict": VERDICT,
+    "source": SOURCE,
+    "event": EVENT,
+    "actor": ACTOR,
+    "role": ROLE,
+    "delivery": DELIVERY,
+    "contact": CONTACT,
+    "lookup": LOOKUP,
+    "stock": STOCK,
+    "batch": BATCH,
+    "format": FORMAT,
+    "orders.late_payment": LATE,
+    "shop.locale": LOCALE,
+}
+
+SAID = {
+    "saved": "Saved.",
+    "added": "Added.",
+    "hidden": "Hidden from the shop.",
+    "shown": "Shown in the shop.",
+    "confirmed": "The payment is confirmed.",
+    "confirmed_waiting": "The payment is recorded. Stock is short, so the order waits on the exceptions desk.",
+    "delivered": "Delivered.",
+    "cancelled": "The order is cancelled.",
+    "asked": "The gateways were asked.",
+    "closed": "The exception is closed.",
+    "enabled": "Enabled.",
+    "disabled": "Disabled.",
+    "password": "The password is changed. All other sessions were ended.",
+    "ended": "The session is ended.",
+    "logged_out": "You are logged out.",
+    "imported": "The import is done.",
+}
+"""What a page says after a change, by the short word in its address."""
+
+
+def word(kind: str, name: str) -> str:
+    """The msgid for a stored value; the value itself when it has none."""
+    return _KINDS.get(kind, {}).get(name, name)

@@ -1,0 +1,5 @@
+"""The api's doors."""
+
+from litestar.types import ControllerRouterHandler
+
+route_handlers: list[ControllerRouterHandler] = []

@@ -1,0 +1,32 @@
+"""Where gateways knock. What arrives is taken as raw bytes; its meaning is the flow's and the gateway's business."""
+
+from litestar import Response, route
+from litestar.enums import HttpMethod
+from litestar.params import FromPath
+
+from kashop.flows import settle
+from kashop.payments.types import CallbackRequest
+from kashop.web.sessions import AnyRequest, client_ip, shop_of
+
+_KEPT_BACK = frozenset({"cookie", "authorization", "proxy-authorization"})
+
+
+@route("/pay/{gateway:str}/callback", http_method=[HttpMethod.GET, HttpMethod.POST])
+async def callback(request: AnyRequest, gateway: FromPath[str]) -> Response[bytes]:
+    """Store, judge, answer in the gateway's own words."""
+    taken = CallbackRequest(
+        method=str(request.method),
+        query=request.scope["query_string"],
+        headers={k: v for k, v in request.headers.items() if k not in _KEPT_BACK},
+        body=await request.body(),
+    )
+    answer = await settle.receive_callback(shop_of(request), gateway[:64], taken, ip=client_ip(request))
+    return Response(
+        answer.body,
+        status_code=answer.status,
+        media_type=answer.content_type,
+        headers={"cache-control": "no-store"},
+    )
+
+
+route_handlers = [callback]

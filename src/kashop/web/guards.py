@@ -1,0 +1,65 @@
+"""Who may pass through a door of the panel.
+
+Always true: every handler under /admin names one permission, or says that it is open; whoever has no live session
+is sent to log in; a request that changes something carries its session's own token.
+"""
+
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+from urllib.parse import quote
+
+from litestar.handlers import BaseRouteHandler
+
+from kashop.accounts.rules import PERMISSIONS, may
+from kashop.lib.errors import Denied
+from kashop.web.errors import Problem, Stopped
+from kashop.web.forms import Form, read_form
+from kashop.web.sessions import AnyConnection, AnyRequest, find_signed_in
+
+CSRF_FIELD, CSRF_HEADER = "_csrf", "x-csrf-token"
+
+Guard = Callable[[AnyConnection, BaseRouteHandler], Awaitable[None]]
+
+
+class Needs:
+    """A guard that lets pass who holds one permission. Default deny: a permission that is not in the table is an error."""
+
+    def __init__(self, permission: str):
+        if permission not in PERMISSIONS:
+            raise LookupError(f"no permission {permission!r}")
+        self.permission = permission
+
+    async def __call__(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
+        staff = await find_signed_in(connection)
+        if staff is None:
+            raise Stopped(_login_first(connection))
+        if not may(staff.role, self.permission):
+            raise Denied("Your role does not allow this.")
+        request = cast(AnyRequest, connection)
+        if request.method not in ("GET", "HEAD"):
+            form = await read_form(request)
+            given = form.raw(CSRF_FIELD) or request.headers.get(CSRF_HEADER, "")
+            if not hmac.compare_digest(given.encode(), staff.csrf_token.encode()):
+                raise Denied("This page was open too long. Go back, reload it and try again.", code="stale_page")
+            connection.scope["state"]["form"] = form
+
+
+def form_of(request: AnyRequest) -> Form:
+    """The form that the guard has read."""
+    return cast(Form, cast(dict[str, Any], request.scope["state"])["form"])
+
+
+def is_open(path: str) -> bool:
+    """Whether a panel's path may be reached without a session: the way in, and what it looks like."""
+    return path.startswith(("/admin/login", "/admin/assets/", "/admin/language"))
+
+
+def _login_first(connection: AnyConnection) -> Problem:
+    request = cast(AnyRequest, connection)
+    is_page = request.method in ("GET", "HEAD")
+    here = connection.scope["path"] if is_page else ""
+    way = "/admin/login" + (f"?next={quote(here)}" if here not in ("", "/admin") else "")
+    if "hx-request" in request.headers:
+        return Problem(401, "login_required", "Please log in.", headers={"hx-redirect": way})
+    return Problem(303, "login_required", "Please log in.", headers={"location": way})

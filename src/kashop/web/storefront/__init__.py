@@ -1,0 +1,5 @@
+"""The storefront's doors."""
+
+from litestar.types import ControllerRouterHandler
+
+route_handlers: list[ControllerRouterHandler] = []

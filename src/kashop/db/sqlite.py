@@ -2,8 +2,8 @@
 
 Always true: WAL with `synchronous=FULL`; the writer's connection is the only one that writes or checkpoints (readers are
 `query_only`); an answer is given only after the COMMIT that holds it has returned; a unit that fails is undone alone; a
-COMMIT that fails is an unknown outcome, after which the writer reopens the file before it takes another unit (promises V-1 to
-V-6).
+COMMIT that fails is an unknown outcome, after which the writer reopens and commits something small before it takes another
+unit (promises V-1 to V-6).
 """
 
 import asyncio
@@ -182,20 +182,25 @@ class SqliteDb:
     async def _drain_groups(self) -> None:
         while self._waiting:
             group = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
+            unknown = False
             try:
                 assert self._writer is not None
                 answers = await self._writer.run(self._commit_group, [(u.fn, u.args, u.kwargs) for u in group])
-            except UnknownOutcome as unknown:
-                answers = [_Failed(unknown)] * len(group)
-                await self._recover(unknown)
+            except UnknownOutcome as outcome:
+                log.critical("a commit failed: its outcome is unknown", problem=outcome.text())
+                answers, unknown = [_Failed(outcome)] * len(group), True
             except Exception as error:  # the group was undone as a whole: a full disk, a lock that did not come
                 log.exception("write group failed")
                 refused = Unavailable("The shop cannot write just now: {problem}.", problem=str(error))
                 answers = [_Failed(refused)] * len(group)
             self.groups += 1
             self.units += len(group)
+            if unknown:
+                self.problem = "a commit could not be confirmed"
             for unit, answer in zip(group, answers, strict=True):
                 _answer(unit.done, answer)
+            if unknown:
+                await self._recover()
 
     def _commit_group(self, con: sqlite3.Connection, group: list[tuple[Any, ...]]) -> list[Any]:
         """On the writer's thread: every unit in its savepoint, then one COMMIT."""
@@ -216,28 +221,36 @@ class SqliteDb:
                 ) from error
         return answers
 
-    async def _recover(self, unknown: UnknownOutcome) -> None:
-        """Reopen the file, so that what the log really holds is what everyone sees; until then no unit is taken."""
-        self.problem = "a commit could not be confirmed"
-        log.critical("commit failed, reopening the database", error=unknown.text())
+    async def _recover(self) -> None:
+        """Reopen the writer and commit something small, so that the frames of the failed commit are overwritten and what
+        everyone sees is what the log holds. Until that succeeds no unit is taken; readers go on all the while."""
+        refused = Unavailable("The shop cannot write just now: {problem}.", problem=self.problem)
         while self._waiting:
-            _answer(
-                self._waiting.popleft().done,
-                _Failed(Unavailable("The shop cannot write just now: {problem}.", problem=self.problem)),
-            )
-        for attempt in range(1, 11):
+            _answer(self._waiting.popleft().done, _Failed(refused))
+        attempt = 0
+        while not self._is_closing:
+            attempt += 1
             try:
-                await self._disconnect()
-                await self._connect()
-                assert self._writer is not None
-                await self._writer.run(_prove)
+                await self._reopen_writer()
                 self.problem = ""
-                log.warning("database reopened", attempt=attempt)
+                log.warning("the writer works again", attempt=attempt)
                 return
-            except (sqlite3.Error, OSError, ValueError) as error:
-                log.error("reopening failed", attempt=attempt, error=repr(error))
-                await asyncio.sleep(min(2.0**attempt / 10, 10))
-        self.problem = "the database could not be reopened; see the log, then restart"
+            except (sqlite3.Error, OSError) as error:
+                log.error("the writer does not work yet", attempt=attempt, error=repr(error))
+                await asyncio.sleep(min(0.1 * 2**attempt, 5))
+
+    async def _reopen_writer(self) -> None:
+        await self._close_writer()
+        self._writer = await _connection(self.path, f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+        await self._writer.run(self._prove)
+
+    def _prove(self, con: sqlite3.Connection) -> None:
+        """On the writer's thread: one durable commit."""
+        with self._lock:
+            con.execute("BEGIN IMMEDIATE")
+            (version,) = con.execute("PRAGMA user_version").fetchone()
+            con.execute(f"PRAGMA user_version = {(version + 1) % 2**31}")
+            con.execute("COMMIT")
 
     async def _connect(self) -> None:
         self._writer = await _connection(self.path, f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
@@ -251,6 +264,9 @@ class SqliteDb:
         for _ in readers:
             reader = await self._idle.get()
             await reader.close()
+        await self._close_writer()
+
+    async def _close_writer(self) -> None:
         if self._writer is not None:
             writer, self._writer = self._writer, None
             await writer.run(self._close_alone)
@@ -283,13 +299,6 @@ def _look(con: sqlite3.Connection, now: int, fn: Callable[..., T], args: Any, kw
     finally:
         if con.in_transaction:
             con.execute("ROLLBACK")
-
-
-def _prove(con: sqlite3.Connection) -> None:
-    busy, *_ = con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    (verdict,) = con.execute("PRAGMA quick_check(1)").fetchone()
-    if busy or verdict != "ok":
-        raise sqlite3.DatabaseError(f"checkpoint busy={busy}, quick_check {verdict}")
 
 
 def _answer(done: "asyncio.Future[Any]", answer: Any) -> None:

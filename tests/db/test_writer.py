@@ -1,0 +1,194 @@
+"""The writer: groups, lone failures, unknown outcomes, and who may write at all."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kashop.db import Reader, Tx, migrate
+from kashop.db.locks import ServerLock, WriteLock
+from kashop.db.sqlite import Connection, SqliteDb
+from kashop.lib.clock import SystemClock
+from kashop.lib.errors import Invalid, Unavailable
+from kashop.settings.reads import Stored
+
+
+@pytest.fixture
+async def db(tmp_path: Path) -> AsyncIterator[SqliteDb]:
+    migrate.apply(tmp_path / "kashop.db")
+    db = await SqliteDb.open(tmp_path / "kashop.db", SystemClock())
+    yield db
+    await db.close()
+
+
+def add(tx: Tx, slug: str, *, then: type[BaseException] | None = None) -> int:
+    sql = "INSERT INTO categories (slug, name) VALUES (:slug, 'x') RETURNING category_id"
+    category_id = int(tx.value(sql, slug=slug))
+    if then:
+        raise then(slug)
+    return category_id
+
+
+def slugs(db: Reader) -> list[str]:
+    return db.values("SELECT slug FROM categories ORDER BY slug")
+
+
+async def test_units_that_wait_share_a_commit(db: SqliteDb) -> None:
+    ids = await asyncio.gather(*(db.write(add, f"s{n}") for n in range(1000)))
+    assert len(set(ids)) == 1000
+    assert db.groups < 20
+
+
+async def test_a_unit_that_fails_is_undone_alone(db: SqliteDb) -> None:
+    units = [db.write(add, f"s{n}", then=KeyError if n == 1 else None) for n in range(3)]
+    answers = await asyncio.gather(*units, return_exceptions=True)
+    assert isinstance(answers[1], KeyError)
+    assert await db.read(slugs) == ["s0", "s2"]
+
+
+async def test_a_cancelled_caller_does_not_cancel_the_change(db: SqliteDb) -> None:
+    task = asyncio.create_task(db.write(add, "kept"))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await db.write(add, "after")
+    assert await db.read(slugs) == ["after", "kept"]
+
+
+async def test_a_look_cannot_change(db: SqliteDb) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        await db.read(lambda reader: add(reader, "x"))  # type: ignore[arg-type]
+    assert await db.read(slugs) == []
+
+
+async def test_a_look_sees_one_moment(db: SqliteDb) -> None:
+    loop = asyncio.get_running_loop()
+
+    def twice(reader: Reader) -> tuple[list[str], list[str]]:
+        before = slugs(reader)
+        asyncio.run_coroutine_threadsafe(db.write(add, "meanwhile"), loop).result()
+        return before, slugs(reader)
+
+    assert await db.read(twice) == ([], [])
+    assert await db.read(slugs) == ["meanwhile"]
+
+
+async def test_numbers_beyond_the_engine_are_refused_not_crashed(db: SqliteDb) -> None:
+    with pytest.raises(Invalid):
+        await db.read(lambda reader: reader.value("SELECT CAST(:n AS BIGINT)", n=2**63))
+
+
+async def test_rows_must_have_the_fields_in_order(db: SqliteDb) -> None:
+    with pytest.raises(TypeError, match="columns"):
+        await db.read(lambda reader: reader.one("SELECT 1 AS value, 2 AS name", Stored))
+
+
+async def test_the_file_is_durable_and_in_order(db: SqliteDb) -> None:
+    def pragmas(tx: Tx) -> list[object]:
+        return [tx.value("PRAGMA journal_mode"), tx.value("PRAGMA synchronous"), tx.value("PRAGMA foreign_keys")]
+
+    assert await db.write(pragmas) == ["wal", 2, 1]
+
+
+async def test_a_closed_database_takes_nothing(tmp_path: Path) -> None:
+    migrate.apply(tmp_path / "kashop.db")
+    db = await SqliteDb.open(tmp_path / "kashop.db", SystemClock())
+    pending = [asyncio.create_task(db.write(add, f"s{n}")) for n in range(10)]
+    await asyncio.sleep(0)
+    await db.close()
+    assert len(await asyncio.gather(*pending)) == 10
+    with pytest.raises(Unavailable):
+        await db.write(add, "late")
+    assert not (tmp_path / "kashop.db-wal").exists()
+
+
+async def test_the_private_names_of_aiosqlite_still_do_what_we_lean_on(tmp_path: Path) -> None:
+    connection = Connection(lambda: sqlite3.connect(":memory:"), iter_chunk_size=1)
+    await connection
+    try:
+        got = await connection.run(lambda con, n: (type(con), n), 7)
+        assert got == (sqlite3.Connection, 7)
+    finally:
+        await connection.close()
+
+
+def test_one_server_at_a_time(tmp_path: Path) -> None:
+    first, second = ServerLock(tmp_path), ServerLock(tmp_path)
+    first.take()
+    with pytest.raises(Unavailable, match="already runs"):
+        second.take()
+    assert second.holder() is not None
+    first.release()
+    assert second.holder() is None
+    second.take()
+    second.release()
+
+
+def test_one_writer_at_a_time_across_processes(tmp_path: Path) -> None:
+    script = """
+        import sys, time; from pathlib import Path; from kashop.db.locks import WriteLock
+        with WriteLock(Path(sys.argv[1])): print("in", flush=True); time.sleep(0.5); print("out", flush=True)
+    """
+    other = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script), str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None
+    assert other.stdout.readline() == "in\n"
+    with WriteLock(tmp_path):
+        assert other.stdout.readline() == "out\n"
+    assert other.wait(10) == 0
+
+
+COMMIT_FAILS = """
+    import asyncio, resource, signal, sys
+    from pathlib import Path
+    from kashop.db import migrate
+    from kashop.db.sqlite import SqliteDb
+    from kashop.lib.clock import SystemClock
+    from kashop.lib.errors import UnknownOutcome, Unavailable
+
+    def add(tx, slug):
+        tx.run("INSERT INTO categories (slug, name) VALUES (:slug, :name)", slug=slug, name="x" * 20000)
+
+    def slugs(db):
+        return db.values("SELECT slug FROM categories ORDER BY slug")
+
+    async def main(path):
+        migrate.apply(path)
+        db = await SqliteDb.open(path, SystemClock())
+        await db.write(add, "a")
+        size = path.with_name("kashop.db-wal").stat().st_size
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 8192, hard))
+        answers = await asyncio.gather(*(db.write(add, s) for s in "bcd"), return_exceptions=True)
+        assert all(isinstance(a, UnknownOutcome) for a in answers), answers
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        for _ in range(100):
+            if not db.problem: break
+            await asyncio.sleep(0.1)
+        await db.write(add, "e")
+        print(await db.read(slugs))
+        await db.close()
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+def test_a_commit_that_fails_is_an_unknown_outcome_and_the_writer_recovers(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(COMMIT_FAILS), str(tmp_path / "kashop.db")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "'a'" in run.stdout
+    assert "'e'" in run.stdout
+    check = sqlite3.connect(tmp_path / "kashop.db")
+    assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    check.close()

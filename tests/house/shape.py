@@ -78,6 +78,22 @@ def swallowed(source: str, file: str) -> Iterator[str]:
                 yield f"{file}:{node.lineno} swallows every exception"
 
 
+def borrowed(source: str, file: str) -> Iterator[str]:
+    """Imports of a bundled plugin beyond `kashop.plugins.api` and its own folder: a stranger has no more."""
+    path = PurePosixPath(file)
+    if "bundled" not in path.parts or path.parent.name == "bundled":
+        return
+    own = "kashop.bundled." + path.parts[path.parts.index("bundled") + 1]
+    for node in ast.walk(ast.parse(source)):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{a.name}" for a in node.names]
+        for name in names:
+            allowed = any(f"{name}.".startswith(f"{root}.") for root in (own, "kashop.plugins.api"))
+            if name.startswith("kashop") and not allowed:
+                yield f"{file}:{node.lineno} borrows {name}, which a stranger's plugin could not"
+
+
 def _is_ellipsis(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 

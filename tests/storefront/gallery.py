@@ -1,5 +1,6 @@
 """Every page of the storefront in every state a buyer can meet, from fixtures: what a theme must be able to draw."""
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from kashop.lib.clock import DAY, MINUTE
@@ -11,7 +12,6 @@ from kashop.web.storefront.context import (
     ErrorPage,
     Form,
     Frame,
-    Frozen,
     Language,
     LineView,
     Listing,
@@ -64,12 +64,18 @@ def card(slug: str, name: str, price: str, tone: int, **more: object) -> Product
     return replace(base, **more)
 
 
-STEAM = card(
-    "steam-50", "Steam 钱包充值码 50 元", "52.80", 1, has_tiers=True, summary="国区可用，官方渠道，秒到账", initial="St"
-)
+STEAM = card("steam-50", "Steam 钱包充值码 50 元", "52.80", 1, has_tiers=True, summary="国区可用，官方渠道，秒到账", initial="St")
 CARDS = (
     STEAM,
-    card("video-month", "影视会员月卡（独享账号）", "12.50", 2, is_from=True, stock=FEW, summary="独享账号，30 天质保，登录后请勿修改密码"),
+    card(
+        "video-month",
+        "影视会员月卡（独享账号）",
+        "12.50",
+        2,
+        is_from=True,
+        stock=FEW,
+        summary="独享账号，30 天质保，登录后请勿修改密码",
+    ),
     card("game-100", "点券卡 100 面值", "97.00", 0),
     card("gift-card", "礼品卡（卡号+PIN）", "100.00", 4, has_tiers=True),
     card("licence-pro", "专业版许可证", "268.00", 3, stock=NONE, summary="永久授权，支持三台设备，含一年更新与技术支持服务"),
@@ -101,7 +107,8 @@ SKU = SkuChoice(
 )
 PRODUCT = ProductPage(
     product=STEAM,
-    description="## 使用方法\n\n1. 打开 Steam\n2. 账户明细 → 兑换充值码\n\n| 面值 | 到账 |\n|---|---|\n| 50 元 | 50 元 |\n\n> 充值码一经售出，不支持退换。",
+    description="## 使用方法\n\n1. 打开 Steam\n2. 账户明细 → 兑换充值码\n\n"
+    "| 面值 | 到账 |\n|---|---|\n| 50 元 | 50 元 |\n\n> 充值码一经售出，不支持退换。",
     skus=(SKU,),
     questions=(),
     payments=PAYMENTS,
@@ -130,7 +137,15 @@ TOPUP = replace(
     skus=(replace(SKU, tiers=(), stock=CARDS[6].stock, max_quantity=5),),
     contact_type="none",
     questions=(
-        Question(name="account", label="充值账号", kind="text", help="请填写 QQ 号，务必核对", is_required=True, choices=(), max_length=20),
+        Question(
+            name="account",
+            label="充值账号",
+            kind="text",
+            help="请填写 QQ 号，务必核对",
+            is_required=True,
+            choices=(),
+            max_length=20,
+        ),
         Question(name="zone", label="大区", kind="select", help="", is_required=True, choices=("一区", "二区"), max_length=20),
         Question(name="mail", label="备用邮箱", kind="email", help="", is_required=False, choices=(), max_length=200),
         Question(name="agree", label="我已核对账号无误", kind="checkbox", help="", is_required=True, choices=(), max_length=1),
@@ -168,8 +183,10 @@ SHOWN = replace(
     DELIVERED,
     lines=(replace(LINE, delivered=2, codes=CODES, instructions="打开 **Steam** → 账户明细 → 兑换充值码"),),
 )
-QR = PaymentView(kind="qr", label="支付宝", icon="alipay", qr="https://qr.example/bax00000000000000000000", url="alipays://pay?x=1")
-CASHIER = Cashier(order=ORDER, payment=QR, choices=PAYMENTS[1:], seconds_left=872)
+QR = PaymentView(
+    kind="qr", label="支付宝", icon="alipay", qr="https://qr.example/bax00000000000000000000", url="alipays://pay?x=1"
+)
+CASHIER = Cashier(order=ORDER, due=ORDER.total, payment=QR, choices=PAYMENTS[1:], seconds_left=872)
 
 
 def order_link(no: str, title: str, status: str, days: int) -> OrderLink:
@@ -184,7 +201,12 @@ FOUND = (
 EMPTY_LOOKUP = LookupPage(form=Form(), found=None, recent=())
 WAYS = (WayOut(label="查看全部商品", href="/"), WayOut(label="订单查询", href="/lookup"))
 REFUSED = ErrorPage(
-    status=409, code="sold_out", title="手慢了，已售罄", text="剩余库存不足您购买的数量，没有生成订单。", request_id="5f0c2a9d11e4", ways_out=WAYS
+    status=409,
+    code="sold_out",
+    title="手慢了，已售罄",
+    text="剩余库存不足您购买的数量，没有生成订单。",
+    request_id="5f0c2a9d11e4",
+    ways_out=WAYS,
 )
 
 
@@ -192,7 +214,7 @@ def order_page(order: OrderView, *, can_reveal: bool = False, is_revealed: bool 
     return OrderPage(order=order, can_reveal=can_reveal, is_revealed=is_revealed)
 
 
-STATES: dict[str, tuple[str, Frozen]] = {
+STATES: dict[str, tuple[str, Struct]] = {
     "home": ("listing.html", Listing(category=None, categories=SHELVES, products=CARDS)),
     "home-empty": ("listing.html", Listing(category=None, categories=(), products=())),
     "category": ("listing.html", Listing(category=GAMES, categories=(GAMES, *SHELVES[1:]), products=CARDS[:3])),
@@ -204,13 +226,20 @@ STATES: dict[str, tuple[str, Frozen]] = {
     "product-sold-out": ("product.html", replace(PRODUCT, product=replace(STEAM, stock=NONE))),
     "product-no-payments": ("product.html", replace(PRODUCT, payments=())),
     "cashier-qr": ("cashier.html", CASHIER),
-    "cashier-redirect": ("cashier.html", replace(CASHIER, payment=replace(QR, kind="redirect", url="https://pay.example/x?a=1&b=2"))),
+    "cashier-redirect": (
+        "cashier.html",
+        replace(CASHIER, payment=replace(QR, kind="redirect", url="https://pay.example/x?a=1&b=2")),
+    ),
     "cashier-form": (
         "cashier.html",
-        replace(CASHIER, payment=replace(QR, kind="form", url="https://pay.example/submit.php", fields=(("pid", "1001"), ("sign", '"<&')))),
+        replace(
+            CASHIER,
+            payment=replace(QR, kind="form", url="https://pay.example/submit.php", fields=(("pid", "1001"), ("sign", '"<&'))),
+        ),
     ),
     "cashier-failed": ("cashier.html", replace(CASHIER, payment=replace(QR, kind="failed"), note="还没有收到款项，请稍候再试。")),
     "cashier-none": ("cashier.html", replace(CASHIER, payment=PaymentView(kind="none"))),
+    "cashier-part": ("cashier.html", replace(CASHIER, order=replace(ORDER, paid=cny("50")), due=cny("55.60"))),
     "order-pending": ("order.html", order_page(ORDER)),
     "order-paid": ("order.html", order_page(PAID)),
     "order-paid-manual": ("order.html", order_page(replace(PAID, lines=(MANUAL_LINE,)))),
@@ -223,8 +252,12 @@ STATES: dict[str, tuple[str, Frozen]] = {
     **{
         f"order-{kind}": ("order.html", order_page(replace(PAID, status=status, exception=kind, paid=cny("50"))))
         for kind, status in (
-            ("paid_late", "expired"), ("paid_partly", "pending"), ("short_of_stock", "paid"), ("paid_twice", "delivered"),
-            ("delivery_failed", "delivering"), ("gateway_unclear", "paid"),
+            ("paid_late", "expired"),
+            ("paid_partly", "pending"),
+            ("short_of_stock", "paid"),
+            ("paid_twice", "delivered"),
+            ("delivery_failed", "delivering"),
+            ("gateway_unclear", "paid"),
         )
     },
     "lookup": ("lookup.html", EMPTY_LOOKUP),
@@ -238,12 +271,26 @@ STATES: dict[str, tuple[str, Frozen]] = {
     "error-sold-out": ("error.html", REFUSED),
     "error-price": (
         "error.html",
-        replace(REFUSED, code="price_changed", title="价格有变动", text="下单期间价格已更新，没有生成订单。", was=cny("52.80"), now=cny("53.50")),
+        replace(
+            REFUSED,
+            code="price_changed",
+            title="价格有变动",
+            text="下单期间价格已更新，没有生成订单。",
+            was=cny("52.80"),
+            now=cny("53.50"),
+        ),
     ),
     "error-404": ("error.html", replace(REFUSED, status=404, code="not_found", title="没有找到", text="这个页面不存在。")),
     "error-429": ("error.html", replace(REFUSED, status=429, code="too_many", title="操作太快了", text="请稍等片刻再试。")),
     "error-422": (
         "error.html",
-        replace(REFUSED, status=422, code="invalid", title="请检查填写内容", text="", complaints=(Complaint(field="x", text="不能为空"),)),
+        replace(
+            REFUSED,
+            status=422,
+            code="invalid",
+            title="请检查填写内容",
+            text="",
+            complaints=(Complaint(field="x", text="不能为空"),),
+        ),
     ),
 }

@@ -1,12 +1,12 @@
 """How a page of the shop is drawn: the theme that is chosen, the visitor's language, the frame round every page.
 
-Always true: a template sees one frozen Struct, the frame and the words; every page varies by language and says so; the language cookie is
-set only by a visitor who chose.
+Always true: a template sees one frozen Struct, the frame and the words; every page varies by language and says so;
+the language cookie is set only by a visitor who chose.
 """
 
 from collections.abc import Mapping, MutableMapping, Sequence
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
@@ -17,7 +17,7 @@ from kashop.shop import Shop
 from kashop.web.errors import Page
 from kashop.web.storefront.context import Complaint, ErrorPage, Form, Frame, Language, WayOut
 from kashop.web.text import DEFAULT_LOCALE, Catalogue, babel_locale, choose_locale
-from kashop.web.themes import Theme, load_theme
+from kashop.web.themes import Theme, ThemeBroken, load_theme
 from kashop.web.urls import url
 
 Scope = MutableMapping[str, Any]
@@ -25,6 +25,7 @@ AnyRequest = Request[Any, Any, Any]
 
 LOCALE_COOKIE = "kashop_locale"
 LOCALE_PARAMETER = "lang"
+DEFAULT_THEME = "default"
 
 _YEAR = 365 * 24 * 3600
 
@@ -40,20 +41,28 @@ class Pages:
     @property
     def theme(self) -> Theme:
         """The theme that the settings name now."""
-        if self._theme.manifest.id != self._shop.settings.text("shop.theme"):
+        if self._wanted != self._shop.settings.text("shop.theme"):
             self._theme = self._load()
         return self._theme
 
     def _load(self) -> Theme:
-        theme = load_theme(
-            self._shop.settings.text("shop.theme"),
+        self._wanted = self._shop.settings.text("shop.theme")
+        try:
+            theme = self._load_named(self._wanted)
+        except ThemeBroken as broken:  # a shop must sell even when its theme is gone
+            self._shop.log.error("theme cannot be used", theme=self._wanted, problem=str(broken))
+            theme = self._load_named(DEFAULT_THEME)
+        for locale in theme.catalogues:
+            theme.environment(locale).globals["url"] = url
+        return theme
+
+    def _load_named(self, name: str) -> Theme:
+        return load_theme(
+            name,
             data=self._shop.config.data,
             timezone=lambda: self._shop.settings.text("shop.timezone"),
             is_strict=self._is_strict,
         )
-        for locale in theme.catalogues:
-            theme.environment(locale).globals["url"] = url
-        return theme
 
     def locale(self, scope: Scope) -> str:
         """The language to answer a request in."""
@@ -130,6 +139,11 @@ class Pages:
         )
 
 
+def pages_of(request: AnyRequest) -> Pages:
+    """What draws the pages of this process."""
+    return cast(Pages, request.app.state.pages)
+
+
 def ways_out(words: Catalogue) -> tuple[WayOut, ...]:
     """Where to go from a page that says no."""
     return (
@@ -140,9 +154,7 @@ def ways_out(words: Catalogue) -> tuple[WayOut, ...]:
 
 def form_of(words: Catalogue, values: Mapping[str, str], errors: Sequence[FieldError]) -> Form:
     """What was typed and what is wrong with it; `fields.x` of a rule is `field_x` on the page."""
-    complaints = tuple(
-        Complaint(field=e.field.replace("fields.", "field_", 1), text=words.field_error(e)) for e in errors
-    )
+    complaints = tuple(Complaint(field=e.field.replace("fields.", "field_", 1), text=words.field_error(e)) for e in errors)
     by_field: dict[str, str] = {}
     for complaint in complaints:
         by_field.setdefault(complaint.field, complaint.text)

@@ -106,11 +106,7 @@ class Assets:
 
 
 def _is_plain(path: Path, folder: Path) -> bool:
-    return (
-        not path.is_symlink()
-        and path.resolve().is_relative_to(folder.resolve())
-        and path.stat().st_size <= MAX_ASSET
-    )
+    return not path.is_symlink() and path.resolve().is_relative_to(folder.resolve()) and path.stat().st_size <= MAX_ASSET
 
 
 def _read_asset(path: Path) -> Asset:
@@ -156,9 +152,7 @@ class Theme:
 
     def _loader(self) -> BaseLoader:
         """Child before parent; `default/product.html` names one theme's file, so a child may extend it."""
-        by_theme: dict[str, BaseLoader] = {
-            m.id: FileSystemLoader(root / "templates") for m, root in self._chain
-        }
+        by_theme: dict[str, BaseLoader] = {m.id: FileSystemLoader(root / "templates") for m, root in self._chain}
         return ChoiceLoader([*by_theme.values(), PrefixLoader(by_theme)])
 
 
@@ -195,9 +189,7 @@ def _read_manifest(name: str, data: Path | None) -> tuple[Manifest, Path]:
     if manifest.id != name:
         raise ThemeBroken(f"theme {name}: its id is {manifest.id}")
     if manifest.theme_api != THEME_API:
-        raise ThemeBroken(
-            f"theme {name}: made for theme_api {manifest.theme_api}, this kashop has {THEME_API}"
-        )
+        raise ThemeBroken(f"theme {name}: made for theme_api {manifest.theme_api}, this kashop has {THEME_API}")
     return manifest, file.parent
 
 

@@ -1,7 +1,7 @@
 """What a theme's templates are given: one frozen Struct a page, whose fields are the template's variables.
 
-This is the theme author's contract: fields are added, never renamed. No row, no request and no flow is reachable from here, and codes
-appear only in an OrderPage that answers a reveal.
+This is the theme author's contract: fields are added, never renamed. No row, no request and no flow is reachable from
+here, and codes appear only in an OrderPage that answers a reveal.
 """
 
 import msgspec
@@ -9,11 +9,7 @@ import msgspec
 from kashop.lib.money import Money
 
 
-class Frozen(msgspec.Struct, frozen=True, kw_only=True):
-    """The base of all of them."""
-
-
-class Language(Frozen):
+class Language(msgspec.Struct, frozen=True, kw_only=True):
     """One language of the switch; `href` is this page in it."""
 
     locale: str
@@ -22,7 +18,7 @@ class Language(Frozen):
     is_current: bool
 
 
-class Frame(Frozen):
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """On every page, as `frame`: the shop and the way about."""
 
     shop_name: str
@@ -33,7 +29,7 @@ class Frame(Frozen):
     path: str
 
 
-class CategoryLink(Frozen):
+class CategoryLink(msgspec.Struct, frozen=True, kw_only=True):
     """A shelf in the list of shelves."""
 
     slug: str
@@ -43,14 +39,14 @@ class CategoryLink(Frozen):
     children: tuple["CategoryLink", ...] = ()
 
 
-class Stock(Frozen):
+class Stock(msgspec.Struct, frozen=True, kw_only=True):
     """What the buyer may know of the stock. `level`: plenty, few, none; `count` is None unless the product shows it."""
 
     level: str
     count: int | None = None
 
 
-class ProductCard(Frozen):
+class ProductCard(msgspec.Struct, frozen=True, kw_only=True):
     """A product in a list. `tone` (0 to 5) and `initial` make a cover where there is no `image`."""
 
     slug: str
@@ -66,7 +62,7 @@ class ProductCard(Frozen):
     stock: Stock
 
 
-class Listing(Frozen):
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """`listing.html`: the home page (`category` is None) and each category."""
 
     category: CategoryLink | None
@@ -74,7 +70,7 @@ class Listing(Frozen):
     products: tuple[ProductCard, ...]
 
 
-class TierRow(Frozen):
+class TierRow(msgspec.Struct, frozen=True, kw_only=True):
     """From `min_quantity` on, each costs `price`, which is `saved` less than one alone."""
 
     min_quantity: int
@@ -82,7 +78,7 @@ class TierRow(Frozen):
     saved: Money
 
 
-class SkuChoice(Frozen):
+class SkuChoice(msgspec.Struct, frozen=True, kw_only=True):
     """A SKU that may be chosen."""
 
     sku_code: str
@@ -95,7 +91,7 @@ class SkuChoice(Frozen):
     is_chosen: bool
 
 
-class Question(Frozen):
+class Question(msgspec.Struct, frozen=True, kw_only=True):
     """A field that the buyer answers, sent as `field_<name>`."""
 
     name: str
@@ -107,7 +103,7 @@ class Question(Frozen):
     max_length: int
 
 
-class PayChoice(Frozen):
+class PayChoice(msgspec.Struct, frozen=True, kw_only=True):
     """A way to pay; `value` is what the form sends."""
 
     value: str
@@ -117,14 +113,14 @@ class PayChoice(Frozen):
     is_practice: bool = False
 
 
-class Complaint(Frozen):
+class Complaint(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong with a field, already in the page's language; `field` is empty when it is about the whole form."""
 
     field: str
     text: str
 
 
-class Form(Frozen):
+class Form(msgspec.Struct, frozen=True, kw_only=True):
     """What was typed, so that it can be shown again, and what is wrong with it by field."""
 
     values: dict[str, str] = {}
@@ -132,8 +128,8 @@ class Form(Frozen):
     complaints: tuple[Complaint, ...] = ()
 
 
-class ProductPage(Frozen):
-    """`product.html`. `seen` is the price list this page shows; it comes back with the form, so that a change of price is noticed."""
+class ProductPage(msgspec.Struct, frozen=True, kw_only=True):
+    """`product.html`. `seen` is the price list shown here; it comes back with the form, so that a change is noticed."""
 
     product: ProductCard
     description: str
@@ -148,7 +144,7 @@ class ProductPage(Frozen):
     idempotency_key: str
 
 
-class LineView(Frozen):
+class LineView(msgspec.Struct, frozen=True, kw_only=True):
     """What was bought. `codes` is None until they are revealed."""
 
     product_name: str
@@ -164,7 +160,7 @@ class LineView(Frozen):
     codes: tuple[str, ...] | None = None
 
 
-class OrderView(Frozen):
+class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     """An order as its buyer sees it. `status`: pending, paid, delivering, delivered, expired, cancelled, refunded."""
 
     order_no: str
@@ -183,7 +179,7 @@ class OrderView(Frozen):
     link: str
 
 
-class PaymentView(Frozen):
+class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
     """How to pay. `kind`: redirect, qr, form; failed when the gateway could not begin it; none when there is no open attempt."""
 
     kind: str
@@ -195,17 +191,18 @@ class PaymentView(Frozen):
     is_practice: bool = False
 
 
-class Cashier(Frozen):
-    """`cashier.html`: the order while it waits for money. `note` is the answer to what the buyer just did."""
+class Cashier(msgspec.Struct, frozen=True, kw_only=True):
+    """`cashier.html`: the order while it waits for money. `due` is what is still owed; `note` answers what the buyer just did."""
 
     order: OrderView
+    due: Money
     payment: PaymentView
     choices: tuple[PayChoice, ...]
     seconds_left: int
     note: str = ""
 
 
-class OrderPage(Frozen):
+class OrderPage(msgspec.Struct, frozen=True, kw_only=True):
     """`order.html`: the order after the cashier. `is_revealed`: this answer shows the codes."""
 
     order: OrderView
@@ -214,7 +211,7 @@ class OrderPage(Frozen):
     note: str = ""
 
 
-class OrderLink(Frozen):
+class OrderLink(msgspec.Struct, frozen=True, kw_only=True):
     """An order in a list."""
 
     order_no: str
@@ -225,7 +222,7 @@ class OrderLink(Frozen):
     link: str
 
 
-class LookupPage(Frozen):
+class LookupPage(msgspec.Struct, frozen=True, kw_only=True):
     """`lookup.html`. `found` is None before anything was asked; `recent` are this browser's own."""
 
     form: Form
@@ -233,14 +230,14 @@ class LookupPage(Frozen):
     recent: tuple[OrderLink, ...]
 
 
-class WayOut(Frozen):
+class WayOut(msgspec.Struct, frozen=True, kw_only=True):
     """A button on a page that says no."""
 
     label: str
     href: str
 
 
-class ErrorPage(Frozen):
+class ErrorPage(msgspec.Struct, frozen=True, kw_only=True):
     """`error.html`: the shop says no, in words, with a way out. `was` and `now` are the prices when a price changed."""
 
     status: int
@@ -254,7 +251,7 @@ class ErrorPage(Frozen):
     now: Money | None = None
 
 
-PAGES: dict[str, type[Frozen]] = {
+PAGES: dict[str, type[msgspec.Struct]] = {
     "listing.html": Listing,
     "product.html": ProductPage,
     "cashier.html": Cashier,

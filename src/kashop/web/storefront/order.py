@@ -1,0 +1,174 @@
+"""The order's page by its secret link: the cashier while it waits for money, then what became of it.
+
+Always true: without the link's token nothing of an order is told; codes are in no answer but that of a reveal.
+"""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+from litestar import Response, get
+from litestar.params import FromPath
+
+from kashop.catalog import reads as catalog
+from kashop.catalog.types import BuyerField, Product
+from kashop.db import Reader
+from kashop.flows import deliver, gateways
+from kashop.flows.deliver import Revealed
+from kashop.lib.clock import SECOND
+from kashop.lib.errors import NotFound
+from kashop.lib.money import Money
+from kashop.orders import reads as orders
+from kashop.orders.types import Line, Order, OrderException
+from kashop.payments import reads as payments
+from kashop.payments.rows import Attempt
+from kashop.web.pages import pages_of
+from kashop.web.sessions import AnyRequest, shop_of
+from kashop.web.storefront.context import Cashier, LineView, OrderPage, OrderView
+from kashop.web.storefront.payments import pay_choices, payment_view, value_of
+from kashop.web.urls import url
+
+PRIVATE = {"cache-control": "no-store", "x-robots-tag": "noindex"}
+
+NOT_ARRIVED = "No payment has arrived yet. If you have just paid, wait a moment and try again."
+
+
+class Dossier(msgspec.Struct, frozen=True):
+    """An order with all that its page shows."""
+
+    order: Order
+    lines: list[Line]
+    products: dict[int, Product]
+    exceptions: list[OrderException]
+    attempt: Attempt | None
+    gateway: str
+
+
+def dossier(db: Reader, order_id: int) -> Dossier:
+    """All about an order that its buyer may see."""
+    lines = orders.lines(db, order_id)
+    attempts = payments.attempts(db, order_id)
+    newest = attempts[-1] if attempts else None
+    return Dossier(
+        order=orders.get(db, order_id),
+        lines=lines,
+        products={line.product_id: _product(db, line.product_id) for line in lines},
+        exceptions=orders.open_exceptions(db, order_id),
+        attempt=newest,
+        gateway=payments.get_gateway(db, newest.gateway_id).name if newest else "",
+    )
+
+
+def _product(db: Reader, product_id: int) -> Product:
+    return catalog.get_product(db, product_id)
+
+
+@get("/o/{order_no:str}")
+async def order_page(request: AnyRequest, order_no: FromPath[str]) -> Response[bytes]:
+    """The order as it stands."""
+    order = await linked(request, order_no, request.query_params.get("k", ""))
+    note = NOT_ARRIVED if "checked" in request.query_params else ""
+    return await show(request, order, note=note)
+
+
+@get("/o/{order_no:str}/status")
+async def status(request: AnyRequest, order_no: FromPath[str]) -> Response[bytes]:
+    """For the waiting page: nothing while the order stands as it was, the way to its page once it moved."""
+    token = request.query_params.get("k", "")
+    order = await linked(request, order_no, token)
+    was = request.query_params.get("was", "pending")
+    moved = {} if order.status == was else {"hx-redirect": url("order", order.order_no, token)}
+    return Response(b"", status_code=204 if not moved else 200, media_type="text/plain", headers={**PRIVATE, **moved})
+
+
+async def linked(request: AnyRequest, order_no: str, token: str) -> Order:
+    """The order that a link opens. Raises NotFound."""
+    if not 0 < len(order_no) <= 32 or not 0 < len(token) <= 64:
+        raise NotFound("There is no such order.")
+    return await deliver.order_of_link(shop_of(request), order_no, token)
+
+
+async def show(
+    request: AnyRequest, order: Order, *, note: str = "", revealed: Sequence[Revealed] | None = None
+) -> Response[bytes]:
+    """The cashier for an order that can still be paid, the order's page for any other."""
+    shop, pages = shop_of(request), pages_of(request)
+    found = await shop.db.read(dossier, order.order_id)
+    view = _order_view(request, found, revealed)
+    link = url("order", view.order_no, view.token)
+    if view.status == "pending" and view.expires_at > shop.clock.now():
+        cashier = await _cashier(request, found, view, note)
+        policy = _form_policy(cashier.payment.kind, cashier.payment.url)
+        return pages.answer(request, "cashier.html", cashier, path=link, headers={**PRIVATE, **policy})
+    has_codes = any(line.delivered for line in found.lines)
+    said = pages.words(request).gettext(note) if note and view.status == "pending" else ""
+    page = OrderPage(order=view, can_reveal=has_codes, is_revealed=revealed is not None, note=said)
+    return pages.answer(request, "order.html", page, path=link, headers=PRIVATE)
+
+
+async def _cashier(request: AnyRequest, found: Dossier, view: OrderView, note: str) -> Cashier:
+    shop, words = shop_of(request), pages_of(request).words(request)
+    on_offer = await gateways.choices(shop)
+    payment = payment_view(found.attempt, on_offer, found.gateway, words)
+    current = value_of(found.gateway, found.attempt.method) if found.attempt and payment.kind not in ("failed", "none") else ""
+    choices = pay_choices(shop, on_offer, words)
+    return Cashier(
+        order=view,
+        due=Money(max(0, view.total.minor - view.paid.minor), view.total.currency),
+        payment=payment,
+        choices=tuple(c for c in choices if c.value != current),
+        seconds_left=max(0, (view.expires_at - shop.clock.now()) // SECOND),
+        note=words.gettext(note) if note else "",
+    )
+
+
+def _form_policy(kind: str, address: str) -> dict[str, str]:
+    """A page whose form goes to a gateway says so, and to that gateway alone."""
+    if kind != "form":
+        return {}
+    to = urlsplit(address)
+    return {
+        "content-security-policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+        f"frame-ancestors 'none'; form-action 'self' {to.scheme}://{to.netloc}"
+    }
+
+
+def _order_view(request: AnyRequest, found: Dossier, revealed: Sequence[Revealed] | None) -> OrderView:
+    shop, order = shop_of(request), found.order
+    token = shop.keyring.order_token(order.order_no)
+    codes = {each.line.line_id: each.codes for each in revealed or ()}
+    return OrderView(
+        order_no=order.order_no,
+        token=token,
+        status=order.status,
+        exception=found.exceptions[0].kind if found.exceptions else "",
+        total=Money(order.total_minor, order.currency),
+        paid=Money(order.paid_minor, order.currency),
+        contact=order.contact,
+        created_at=order.created_at,
+        expires_at=order.expires_at,
+        paid_at=order.paid_at,
+        delivered_at=order.delivered_at,
+        ended_at=order.ended_at,
+        lines=tuple(_line_view(line, found, codes.get(line.line_id)) for line in found.lines),
+        link=shop.base_url + url("order", order.order_no, token),
+    )
+
+
+def _line_view(line: Line, found: Dossier, codes: tuple[str, ...] | None) -> LineView:
+    product = found.products[line.product_id]
+    labels = {q.name: q.label for q in msgspec.json.decode(product.fields, type=list[BuyerField])}
+    answers = msgspec.json.decode(line.fields, type=dict[str, str])
+    return LineView(
+        product_name=line.product_name,
+        sku_name=line.sku_name,
+        product_slug="" if product.is_hidden else product.slug,
+        quantity=line.quantity,
+        delivered=line.delivered,
+        unit=Money(line.unit_minor, found.order.currency),
+        total=Money(line.total_minor, found.order.currency),
+        is_manual=line.delivery == "manual",
+        answers=tuple((labels.get(name, name), answer) for name, answer in answers.items()),
+        instructions=product.instructions if line.delivered else "",
+        codes=codes,
+    )

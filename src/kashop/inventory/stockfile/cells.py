@@ -43,6 +43,8 @@ def code_problem(code: str) -> str | None:
     """Why this cannot be a code, or None."""
     if not code.strip(OUTER):
         return "empty"
+    if code.isascii() and code.isprintable():
+        return "too_long" if len(code) > CODE_LIMIT else None
     if _LOST.search(code):
         return "bad_unicode"
     if _CONTROL.search(code):
@@ -74,11 +76,11 @@ def cell_text(cell: Cell) -> tuple[str, str | None, str | None]:
     if isinstance(cell, str):
         return cell, None, None
     if isinstance(cell, bool) or cell is None:
-        return plain_text(cell), "spreadsheet_changed", None
+        return plain_text(cell), "not_text", None
     if isinstance(cell, int | float):
         exact = abs(cell) < 10**15
-        return plain_text(cell), None if exact else "spreadsheet_changed", "number_cell" if exact else None
-    return plain_text(cell), "spreadsheet_changed", None
+        return plain_text(cell), None if exact else "not_text", "number_cell" if exact else None
+    return plain_text(cell), "not_text", None
 
 
 def plain_text(cell: Cell) -> str:

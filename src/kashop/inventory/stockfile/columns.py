@@ -6,7 +6,7 @@ two readings are possible the merchant is asked: half a card delivered is worse 
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from kashop.inventory.stockfile.cells import OUTER
 from kashop.inventory.stockfile.types import Choice, Column, Rules
@@ -83,7 +83,7 @@ def matches(cells: Sequence[str], wanted: Sequence[Column]) -> bool:
     return any(isinstance(name, str) and _plain(name) in here for name in wanted)
 
 
-def choose(names: Sequence[str], width: int, rules: Rules) -> Choice:
+def choose(names: Sequence[str], width: int, rules: Rules, *, blank: Collection[int]) -> Choice:
     """The columns by rule or by name.
 
     `question` is set when they cannot be known; a rule that names no column is Invalid.
@@ -96,7 +96,7 @@ def choose(names: Sequence[str], width: int, rules: Rules) -> Choice:
         return Choice(chosen, cost, expires, note)
     if width == 1:
         return Choice((0,))
-    guessed = _guess([role_of(name) for name in names])
+    guessed = _guess(["other" if i in blank else role_of(name) for i, name in enumerate(names)])
     return Choice(guessed, cost, expires, note, None if guessed else _question(names, width))
 
 
@@ -124,7 +124,7 @@ def _question(names: Sequence[str], width: int) -> FieldError:
         return FieldError(
             "columns",
             "It is not clear which columns make up the code. Choose from: {columns}.",
-            (("columns", ", ".join(name[:40] for name in names)),),
+            (("columns", _list(names)),),
         )
     return FieldError(
         "columns",
@@ -133,9 +133,11 @@ def _question(names: Sequence[str], width: int) -> FieldError:
     )
 
 
-def _asked_or_named(
-    field: str, asked: Column | None, names: Sequence[str], width: int, role: str
-) -> int | None:
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(name[:40] or str(i) for i, name in enumerate(names, 1))
+
+
+def _asked_or_named(field: str, asked: Column | None, names: Sequence[str], width: int, role: str) -> int | None:
     if asked is not None:
         return _index(field, asked, names, width)
     return next((i for i, name in enumerate(names) if role_of(name) == role), None)
@@ -148,14 +150,10 @@ def _index(field: str, column: Column, names: Sequence[str], width: int) -> int:
             if len(found) == 1:
                 return found[0]
             if found:
-                raise Invalid.of(
-                    field, "More than one column is called “{column}”. Give its number.", column=column
-                )
+                raise Invalid.of(field, "More than one column is called “{column}”. Give its number.", column=column)
     text = str(column).strip()
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
     if 1 <= number <= width:
         return number - 1
-    known = ", ".join(name[:40] for name in names) or f"1-{width}"
-    raise Invalid.of(
-        field, "There is no column “{column}”. The columns are: {known}.", column=column, known=known
-    )
+    known = _list(names) if names else f"1-{width}"
+    raise Invalid.of(field, "There is no column “{column}”. The columns are: {known}.", column=column, known=known)

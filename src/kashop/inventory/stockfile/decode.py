@@ -62,10 +62,8 @@ def detect(file: BinaryIO, asked: str | None) -> Encoding:
     if head.startswith(_UTF32):
         raise Invalid.of("file", "UTF-32 is not supported. Save the file as UTF-8.")
     marked = next((Encoding(name, len(bom)) for bom, name in _BOMS if head.startswith(bom)), None)
-    if asked is not None:
-        found = _asked(asked, marked, head)
-    else:
-        found = marked or _utf16(head) or _utf8_or_chinese(file)
+    found = marked or _utf16(head) if asked is None else _asked(asked, marked, head)
+    found = found or _utf8_or_chinese(file)
     fault = _first_fault(file, found)
     if fault is not None:
         _refuse_byte(file, found, fault)
@@ -85,9 +83,7 @@ def lines(file: BinaryIO, encoding: Encoding, newline: str | None) -> Iterator[s
         while line := text.readline(LINE_LIMIT + 1):
             number += 1
             if len(line) > LINE_LIMIT:
-                raise Invalid.of(
-                    "file", "Row {row} is longer than {limit} characters.", row=number, limit=LINE_LIMIT
-                )
+                raise Invalid.of("file", "Row {row} is longer than {limit} characters.", row=number, limit=LINE_LIMIT)
             yield line
     finally:
         # Without this the wrapper would close the caller's file when it is collected.
@@ -149,9 +145,7 @@ def _utf8_or_chinese(file: BinaryIO) -> Encoding:
     fault = _first_fault(file, utf8)
     if fault is None:
         return utf8
-    chinese = next(
-        (Encoding(name) for name in ("gbk", "gb18030") if _first_fault(file, Encoding(name)) is None), None
-    )
+    chinese = next((Encoding(name) for name in ("gbk", "gb18030") if _first_fault(file, Encoding(name)) is None), None)
     before, after = _around(file, fault)
     # Text in another encoding is never UTF-8 for long: a file that was, and has one bad byte, is damaged
     # UTF-8.

@@ -18,6 +18,8 @@ from kashop.inventory.stockfile.types import (
 )
 from kashop.lib.errors import Invalid
 
+_NOTHING = (None, None)
+
 
 def inspect(data: bytes | BinaryIO, name: str, rules: Rules) -> Shape:
     """What the file is and how it would be read.
@@ -73,16 +75,16 @@ def _look(data: bytes | BinaryIO, name: str, rules: Rules) -> tuple[Table, int, 
         )
     if decode.is_zip(file):
         if rules.format not in (None, "xlsx"):
-            raise Invalid.of(
-                "format", "This file is an archive, as .xlsx files are, and not {asked}.", asked=rules.format
-            )
+            raise Invalid.of("format", "This file is an archive, as .xlsx files are, and not {asked}.", asked=rules.format)
         table = sheets.open_sheet(file, rules)
     elif rules.format == "xlsx":
         raise Invalid.of("format", "This file is not an .xlsx spreadsheet.")
     else:
         table = tables.open_text(file, name, decode.detect(file, rules.encoding), rules)
     width = len(table.names) or max(len(record.cells) for record in table.head)
-    return table, width, columns.choose(table.names, width, rules)
+    # A spreadsheet often begins in column B: columns with neither a name nor a value are no columns.
+    blank = {i for i, name in enumerate(table.names) if not name and not any(_at(r.cells, i) for r in table.head)}
+    return table, width, columns.choose(table.names, width, rules, blank=blank)
 
 
 def _label(labels: tuple[str, ...], index: int | None) -> str | None:
@@ -107,11 +109,11 @@ def _row(record: Record, width: int, choice: Choice, joiner: str) -> Row:
         return Row(record.number, cells.plain_text(record.cells[0]), problem=record.problem)
     here = record.cells
     code, problem, warning = _code(here, choice.columns, joiner)
-    if not problem and any(map(cells.plain_text, here[width:])):
+    if not problem and len(here) > width and any(map(cells.plain_text, here[width:])):
         # An unquoted separator inside a value: what stands in the code's columns may be half of it.
         problem = "extra_column"
-    cost, bad_cost = cells.cost_text(_at(here, choice.cost))
-    expires, bad_expiry = cells.expiry_text(_at(here, choice.expires))
+    cost, bad_cost = cells.cost_text(_at(here, choice.cost)) if choice.cost is not None else _NOTHING
+    expires, bad_expiry = cells.expiry_text(_at(here, choice.expires)) if choice.expires is not None else _NOTHING
     note = cells.plain_text(_at(here, choice.note)).strip(cells.OUTER) or None
     problem = problem or bad_cost or bad_expiry
     return Row(record.number, code, cost, expires, note, problem, None if problem else warning)
@@ -127,7 +129,7 @@ def _code(here: list[Cell], chosen: tuple[int, ...], joiner: str) -> tuple[str, 
             bad = "missing_column"
         problem, warning = problem or bad, warning or doubt
     if not any(part.strip(cells.OUTER) for part in parts):
-        return "", "empty", None
+        return "", "missing_column" if problem == "missing_column" else "empty", None
     if len(parts) > 1 and not all(part.strip(cells.OUTER) for part in parts):
         problem = "missing_column"
     code = joiner.join(parts)

@@ -23,12 +23,10 @@ from kashop.lib.errors import Invalid
 
 _ENTRIES = 1000
 _DIRECTORY = 1024 * 1024  # bytes of the archive's directory: bounds what zipfile reads before we can count
-_UNPACKED = 200 * 1024 * 1024
+_UNPACKED = 100 * 1024 * 1024
 _RATIO, _RATIO_FROM = 100, 1024 * 1024
-_AREA = 2_000_000  # cells; calamine takes 32 bytes for each, empty ones included
-_TEXT = (
-    256 * 1024 * 1024
-)  # the longest shared text times the cells: calamine copies a shared text into every cell that names it
+_AREA = 500_000  # cells; calamine takes 32 bytes for each, empty ones included, and some 150 for a text
+_TEXT = 100 * 1024 * 1024  # the longest shared text times the cells: calamine copies a shared text into every cell that names it
 _CHUNK = 256 * 1024
 
 _END = b"PK\x05\x06"
@@ -47,8 +45,7 @@ def open_sheet(file: BinaryIO, rules: Rules) -> Table:
         shown = [
             sheet.name
             for sheet in book.sheets_metadata
-            if sheet.typ == SheetTypeEnum.WorkSheet
-            and (sheet.visible == SheetVisibleEnum.Visible or sheet.name == rules.sheet)
+            if sheet.typ == SheetTypeEnum.WorkSheet and (sheet.visible == SheetVisibleEnum.Visible or sheet.name == rules.sheet)
         ]
         if rules.sheet is not None and rules.sheet not in shown:
             raise Invalid.of(
@@ -135,17 +132,13 @@ def _check_end(file: BinaryIO) -> None:
         raise Invalid.of("file", "This archive is damaged, and no spreadsheet can be read from it.")
     entries, directory = int.from_bytes(record[10:12], "little"), int.from_bytes(record[12:16], "little")
     if entries > _ENTRIES or directory > _DIRECTORY:
-        raise Invalid.of(
-            "file", "This archive holds more than {limit} files: it is no spreadsheet.", limit=_ENTRIES
-        )
+        raise Invalid.of("file", "This archive holds more than {limit} files: it is no spreadsheet.", limit=_ENTRIES)
 
 
 def _check_parts(parts: list[zipfile.ZipInfo]) -> None:
     names = [part.filename for part in parts]
     if len(parts) > _ENTRIES:
-        raise Invalid.of(
-            "file", "This archive holds more than {limit} files: it is no spreadsheet.", limit=_ENTRIES
-        )
+        raise Invalid.of("file", "This archive holds more than {limit} files: it is no spreadsheet.", limit=_ENTRIES)
     if "xl/workbook.xml" not in names or "[Content_Types].xml" not in names:
         raise Invalid.of(
             "file",
@@ -178,9 +171,7 @@ class _Size:
 
     def check(self) -> None:
         if self.cells > _AREA or self.cells * self.longest > _TEXT:
-            raise Invalid.of(
-                "file", "This spreadsheet is too large (with its empty cells). Save the sheet as CSV."
-            )
+            raise Invalid.of("file", "This spreadsheet is too large (with its empty cells). Save the sheet as CSV.")
 
 
 class _Area:
@@ -224,13 +215,9 @@ def _copy(archive: zipfile.ZipFile, part: zipfile.ZipInfo, out: zipfile.ZipFile,
         if not is_xml:
             # Pictures and macros are left behind; only look whether one is an archive in disguise.
             if source.read(4) in (b"PK\x03\x04", b"Rar!"):
-                raise Invalid.of(
-                    "file", "This archive holds links, other archives or paths that no spreadsheet has."
-                )
+                raise Invalid.of("file", "This archive holds links, other archives or paths that no spreadsheet has.")
             return
-        with out.open(
-            zipfile.ZipInfo(part.filename, (1980, 1, 1, 0, 0, 0)), "w", force_zip64=False
-        ) as target:
+        with out.open(zipfile.ZipInfo(part.filename, (1980, 1, 1, 0, 0, 0)), "w", force_zip64=False) as target:
             while chunk := source.read(_CHUNK):
                 target.write(chunk)
                 rest = _feed(area, rest + chunk)
@@ -248,8 +235,6 @@ def _feed(area: _Area, xml: bytes) -> bytes:
         raise Invalid.of("file", "This archive holds links, other archives or paths that no spreadsheet has.")
     cut = xml.rfind(b">") + 1
     if len(xml) - cut > 4 * _CHUNK:
-        raise Invalid.of(
-            "file", "This spreadsheet is too large (with its empty cells). Save the sheet as CSV."
-        )
+        raise Invalid.of("file", "This spreadsheet is too large (with its empty cells). Save the sheet as CSV.")
     area.feed(xml[:cut])
     return xml[cut:]

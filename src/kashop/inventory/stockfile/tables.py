@@ -172,11 +172,7 @@ def _is_jsonl(texts: list[str]) -> bool:
 
 
 def _json_table(file: BinaryIO, encoding: Encoding) -> Table:
-    objects = [
-        found
-        for record in take(lambda: _plain(file, encoding))
-        if (found := _object(plain_text(record.cells[0])))
-    ]
+    objects = [found for record in take(lambda: _plain(file, encoding)) if (found := _object(plain_text(record.cells[0])))]
     names = tuple(dict.fromkeys(name for found in objects for name in found))
     if not names:
         raise Invalid.of("file", "No row at the beginning of the file is a JSON object.")

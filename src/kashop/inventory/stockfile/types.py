@@ -44,7 +44,7 @@ class Row(msgspec.Struct, frozen=True):
 
     `number` is the line (or sheet row) it begins on, from 1. `cost` is a plain decimal, `expires` an ISO
     date or date and time. `problem` is None for a good row, else why it cannot be stock: empty,
-    missing_column, extra_column, control_character, bad_unicode, too_long, bad_json, spreadsheet_changed,
+    missing_column, extra_column, control_character, bad_unicode, too_long, bad_json, not_text,
     bad_cost, bad_expiry. `warning` marks a good row worth a look: invisible_character, full_width,
     outer_space, number_cell.
     """

@@ -52,7 +52,7 @@ def python_files(*, rooms_only: bool = False) -> list[tuple[str, str]]:
 def text_files() -> list[tuple[str, str]]:
     chosen = [p for p in tree.tracked() if p.suffix in TEXT and "assets/vendor" not in p.as_posix()]
     # Stock files stand in every encoding; they are data, and say nothing of a machine.
-    kept = [p for p in chosen if "/stock/" not in p.as_posix() or p.suffix == ".py"]
+    kept = [p for p in chosen if p.suffix == ".py" or not {"stock", "samples"} & set(p.parts)]
     return [(p.read_text(encoding="utf-8"), tree.short(p)) for p in kept]
 
 

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from kashop.lib.clock import DAY, MINUTE
 from kashop.lib.money import Money
-from kashop.web.storefront.context import (
+from kashop.web.context import (
     Cashier,
     CategoryLink,
     Complaint,

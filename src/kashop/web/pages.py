@@ -14,8 +14,8 @@ from litestar import Request, Response
 
 from kashop.lib.errors import FieldError
 from kashop.shop import Shop
+from kashop.web.context import Complaint, ErrorPage, Form, Frame, Language, WayOut
 from kashop.web.errors import Page
-from kashop.web.storefront.context import Complaint, ErrorPage, Form, Frame, Language, WayOut
 from kashop.web.text import DEFAULT_LOCALE, Catalogue, babel_locale, choose_locale
 from kashop.web.themes import Theme, ThemeBroken, load_theme
 from kashop.web.urls import url

@@ -10,12 +10,12 @@ from kashop.flows.checkout import Checkout, Placed, Want
 from kashop.lib import money
 from kashop.lib.errors import FieldError, Invalid, PriceChanged, SoldOut
 from kashop.lib.money import Money
+from kashop.web.context import ErrorPage, WayOut
 from kashop.web.forms import Form, read_form
 from kashop.web.pages import form_of, pages_of, ways_out
 from kashop.web.sessions import AnyRequest, request_id, shop_of
 from kashop.web.storefront import recent
 from kashop.web.storefront.buyer import buyer, see_other
-from kashop.web.storefront.context import ErrorPage, WayOut
 from kashop.web.storefront.payments import parsed
 from kashop.web.storefront.product import OnSale, on_sale, product_page
 from kashop.web.storefront.seen import expected_total

@@ -5,9 +5,9 @@ from litestar.params import FromPath
 
 from kashop.catalog.types import Category
 from kashop.lib.errors import NotFound
+from kashop.web.context import Listing
 from kashop.web.pages import pages_of
 from kashop.web.sessions import AnyRequest, shop_of
-from kashop.web.storefront.context import Listing
 from kashop.web.storefront.shelves import Shelves, card_of, category_links, shelves
 
 

@@ -8,12 +8,12 @@ from kashop.lib.errors import Invalid, NotFound
 from kashop.lib.money import Money
 from kashop.orders import reads as orders
 from kashop.orders.types import Line, Order
+from kashop.web.context import Form, LookupPage, OrderLink
 from kashop.web.forms import read_form
 from kashop.web.pages import form_of, pages_of
 from kashop.web.sessions import AnyRequest, client_ip, shop_of
 from kashop.web.storefront import recent
 from kashop.web.storefront.buyer import see_other
-from kashop.web.storefront.context import Form, LookupPage, OrderLink
 from kashop.web.storefront.order import PRIVATE
 from kashop.web.urls import url
 

@@ -22,9 +22,9 @@ from kashop.orders import reads as orders
 from kashop.orders.types import Line, Order, OrderException
 from kashop.payments import reads as payments
 from kashop.payments.rows import Attempt
+from kashop.web.context import Cashier, LineView, OrderPage, OrderView
 from kashop.web.pages import pages_of
 from kashop.web.sessions import AnyRequest, shop_of
-from kashop.web.storefront.context import Cashier, LineView, OrderPage, OrderView
 from kashop.web.storefront.payments import pay_choices, payment_view, value_of
 from kashop.web.urls import url
 

@@ -7,7 +7,7 @@ import msgspec
 from kashop.flows.gateways import Choice
 from kashop.payments.rows import Attempt
 from kashop.shop import Shop
-from kashop.web.storefront.context import PayChoice, PaymentView
+from kashop.web.context import PayChoice, PaymentView
 from kashop.web.text import Catalogue
 
 ICONS = frozenset({"alipay", "wxpay", "qqpay", "bank"})

@@ -13,9 +13,9 @@ from kashop.flows import gateways
 from kashop.inventory import reads as inventory
 from kashop.lib.errors import NotFound
 from kashop.lib.money import Money
+from kashop.web.context import CategoryLink, Form, PayChoice, ProductPage, Question, SkuChoice, TierRow
 from kashop.web.pages import pages_of
 from kashop.web.sessions import AnyRequest, shop_of
-from kashop.web.storefront.context import CategoryLink, Form, PayChoice, ProductPage, Question, SkuChoice, TierRow
 from kashop.web.storefront.payments import pay_choices
 from kashop.web.storefront.seen import seen_prices
 from kashop.web.storefront.shelves import CHANNEL, card_of_product, stock_of

@@ -12,7 +12,7 @@ from kashop.catalog.types import Card, Category, Product, Sku
 from kashop.db import Reader
 from kashop.inventory import reads as inventory
 from kashop.lib.money import Money
-from kashop.web.storefront.context import CategoryLink, ProductCard, Stock
+from kashop.web.context import CategoryLink, ProductCard, Stock
 
 CHANNEL = "web"
 FEW = 10

@@ -273,7 +273,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(outcome)
             return
         self.send_response(302)
-        self.send_header("location", f"{order.request['return_url']}?{epay.notification(order, **how)}")
+        self.send_header("location", f"{order.request['return_url']}?{self.server.epay.notification(order, **how)}")
         self.send_header("content-length", "0")
         self.end_headers()
 
@@ -301,7 +301,7 @@ class _Handler(BaseHTTPRequestHandler):
     }
 
 
-_BUTTONS = (
+_BUTTONS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("pay", "Pay", {}),
     ("lose", "Pay, lose the notification", {"lose": "1"}),
     ("part", "Pay 0.01", {"money": "0.01"}),

@@ -11,7 +11,7 @@ from kashop.flows.found import Charter, found
 from kashop.shop import Shop
 from tests.cast import OWNER, PASSWORD, TestClock, config
 
-SAMPLES = Path(__file__).parent / "samples"
+SAMPLES = Path(__file__).parent / "stock"
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""What must be true of orders, their prices and their keys."""

@@ -1,0 +1,52 @@
+"""Invariants of the vault: each look gives the first witness against it, or None."""
+
+from kashop.analytics.types import Sealed, Witness
+from kashop.db import Reader
+from kashop.inventory.stockfile import fingerprint_text
+from kashop.vault import Keyring, Tampered
+from kashop.vault.reads import data_keys
+
+CHUNK = 2000
+
+
+def codes_open(db: Reader, keyring: Keyring) -> Witness | None:
+    """I-26: every code opens in its own row, product, epoch and shop, and is the one its fingerprint was taken of."""
+    try:
+        keyring.learn(data_keys(db))
+    except Tampered as tampered:
+        return Witness("data key", f"does not open ({tampered})")
+    after = 0
+    while codes := _codes(db, after):
+        for code in codes:
+            problem = _problem(code, keyring)
+            if problem:
+                return Witness(f"code {code.code_id}", problem)
+        after = codes[-1].code_id
+    return None
+
+
+def _codes(db: Reader, after: int) -> list[Sealed]:
+    sql = """SELECT c.code_id, c.product_id, c.epoch, c.sealed, c.fingerprint, b.kind
+             FROM codes c JOIN batches b ON b.batch_id = c.batch_id
+             WHERE c.code_id > :after ORDER BY c.code_id LIMIT :limit"""
+    return db.all(sql, Sealed, after=after, limit=CHUNK)
+
+
+def _problem(code: Sealed, keyring: Keyring) -> str:
+    if not keyring.knows(code.product_id, code.epoch):
+        return f"there is no data key of product {code.product_id}, epoch {code.epoch}"
+    try:
+        text = keyring.open_code(code.sealed, product_id=code.product_id, epoch=code.epoch, code_id=code.code_id)
+    except Tampered:
+        return "does not open: altered, or moved from another row"
+    if code.kind == "import" and keyring.fingerprint(fingerprint_text(text)) != code.fingerprint:
+        return "opens and is not the code its fingerprint was taken of"
+    return ""
+
+
+def nonces_differ(db: Reader) -> Witness | None:
+    """I-27: no nonce was used twice under one key. A blob is a version byte, 24 bytes of nonce, the rest."""
+    sql = """SELECT 'product ' || CAST(product_id AS TEXT) || ' epoch ' || CAST(epoch AS TEXT) AS subject,
+               CAST(COUNT(*) AS TEXT) || ' codes share a nonce' AS problem
+             FROM codes GROUP BY product_id, epoch, substr(sealed, 2, 24) HAVING COUNT(*) > 1 LIMIT 1"""
+    return db.one(sql, Witness)

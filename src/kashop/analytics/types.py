@@ -1,0 +1,74 @@
+"""What a look across the rooms finds."""
+
+import msgspec
+
+
+class Witness(msgspec.Struct, frozen=True):
+    """The first row that breaks an invariant: which one, and how."""
+
+    subject: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.problem}"
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """A code as the vault keeps it, with the kind of its batch."""
+
+    code_id: int
+    product_id: int
+    epoch: int
+    sealed: bytes
+    fingerprint: bytes
+    kind: str
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """An event of the river, as far as a history is told by it."""
+
+    seq: int
+    name: str
+    object_id: int
+    payload: str
+
+
+class PricedLine(msgspec.Struct, frozen=True):
+    """A line with the price list that its price was taken from."""
+
+    line_id: int
+    order_no: str
+    quantity: int
+    total_minor: int
+    prices: str
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """Personal values beside the hash that stands for them in the chain."""
+
+    seq: int
+    personal_hash: bytes
+    salt: bytes
+    value: str
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """The payload of `line.delivered`."""
+
+    line: int
+    codes: tuple[int, ...]
+
+
+class SoldCode(msgspec.Struct, frozen=True):
+    """Whose a sold code is."""
+
+    code_id: int
+    line_id: int | None
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """An order and where it stands."""
+
+    order_id: int
+    order_no: str
+    status: str

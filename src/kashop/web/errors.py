@@ -148,6 +148,10 @@ class Errors:
         return _plain(page, self._locale_of(scope))
 
 
+_MEMBERS = ("total",)
+"""Details that a program reads too, told as members of their own (RFC 9457 §3.2)."""
+
+
 def _json(scope: Scope, problem: Problem) -> bytes:
     words = translations(SOURCE_LOCALE)
     said = {
@@ -158,6 +162,7 @@ def _json(scope: Scope, problem: Problem) -> bytes:
         "code": problem.code,
         "request_id": _request_id(scope),
         "errors": [{"field": e.field, "detail": words.field_error(e)} for e in problem.fields],
+        **{name: problem.detail[name] for name in _MEMBERS if name in problem.detail},
     }
     return msgspec.json.encode(said)
 

@@ -1,5 +1,19 @@
-"""The api's doors."""
+"""The public JSON API under /api/v1: one Router, and one strict door before all of it."""
 
-from litestar.types import ControllerRouterHandler
+from litestar import Router
 
-route_handlers: list[ControllerRouterHandler] = []
+from kashop.web.api import openapi, orders, products
+from kashop.web.api.door import StrictDoor
+
+handlers = [
+    products.products,
+    products.product,
+    orders.place,
+    orders.show,
+    orders.reveal,
+    orders.cancel,
+    orders.pay_otherwise,
+    openapi.openapi,
+]
+
+route_handlers = [Router(path=openapi.PREFIX, route_handlers=[*handlers], middleware=[StrictDoor()])]

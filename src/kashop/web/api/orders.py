@@ -1,0 +1,256 @@
+"""Order, look, pay by another way, cancel, reveal. Whoever holds the order's token may; nobody else learns that it exists.
+
+Always true: a replay under the same key answers the same order as it is now; a wrong token, a wrong number and
+somebody else's order answer alike; codes leave by `reveal` alone.
+"""
+
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath
+
+from kashop.db import Reader
+from kashop.flows import attempts, checkout, deliver
+from kashop.lib import money
+from kashop.lib.clock import rfc3339
+from kashop.lib.errors import FieldError, Invalid, NotFound
+from kashop.orders import reads as orders
+from kashop.orders import types as sales
+from kashop.payments import reads as payments
+from kashop.payments import rows
+from kashop.shop import Shop
+from kashop.web.api import shapes
+from kashop.web.api.door import KEY, Operation, bearer_token, body_of, idempotency_key, said
+from kashop.web.api.products import CHANNEL
+from kashop.web.api.shapes import Amount
+from kashop.web.sessions import AnyRequest, client_ip, shop_of
+from kashop.web.storefront.buyer import buyer
+from kashop.web.urls import url
+
+WRONG_TOKENS = 60
+"""In ten minutes from one client. Only wrong ones count: a buyer behind the same address is not held up."""
+
+_OF_TOKEN: dict[int, tuple[str, ...]] = {401: ("token_missing",), 404: ("not_found",), 429: ("too_many",)}
+
+PLACE = Operation(
+    name="placeOrder",
+    summary="Place an order and begin its payment",
+    gives=shapes.PlacedOrder,
+    status=201,
+    body=shapes.NewOrder,
+    needs_key=True,
+    refusals={
+        400: ("idempotency_key_missing", "idempotency_key_malformed"),
+        409: ("sold_out", "price_changed"),
+        422: ("invalid", "idempotency_mismatch"),
+        429: ("too_many",),
+    },
+)
+SHOW = Operation(
+    name="getOrder", summary="Show an order, without its codes", gives=shapes.Order, needs_token=True, refusals=_OF_TOKEN
+)
+REVEAL = Operation(
+    name="revealCodes",
+    summary="Show the codes that were delivered; each time is written down first",
+    gives=shapes.Codes,
+    body=shapes.Nothing,
+    needs_token=True,
+    refusals={**_OF_TOKEN, 409: ("not_delivered",)},
+)
+CANCEL = Operation(
+    name="cancelOrder",
+    summary="End an unpaid order",
+    gives=shapes.Order,
+    body=shapes.Nothing,
+    needs_token=True,
+    refusals={**_OF_TOKEN, 409: ("not_pending",)},
+)
+PAY = Operation(
+    name="changePayment",
+    summary="Pay an unpaid order by another gateway or method",
+    gives=shapes.Order,
+    status=201,
+    body=shapes.NewAttempt,
+    needs_token=True,
+    refusals={**_OF_TOKEN, 409: ("not_pending", "too_many_attempts")},
+)
+
+
+@post("/orders", opt={KEY: PLACE})
+async def place(request: AnyRequest) -> Response[bytes]:
+    """Place an order once for its key."""
+    shop, key = shop_of(request), idempotency_key(request)
+    wish = _wish(shop, body_of(request, shapes.NewOrder))
+    try:
+        placed = await checkout.place(shop, wish, buyer(request), key=key)
+    except Invalid as wrong:
+        fields = [FieldError(_PATHS.get(e.field, e.field), e.message, e.params) for e in wrong.fields]
+        raise Invalid(wrong.message, code=wrong.code, fields=fields, **wrong.detail) from None
+    order = _shown(shop, await shop.db.read(_told, placed.order.order_id), placed.token)
+    answer = shapes.PlacedOrder(**_values(order), token=placed.token)
+    replayed = {"idempotent_replayed": "true"} if placed.is_replay else {}
+    return said(answer, status=PLACE.status, location=order.links.self, **replayed)
+
+
+@get("/orders/{no:str}", opt={KEY: SHOW})
+async def show(request: AnyRequest, no: FromPath[str]) -> Response[bytes]:
+    """The order as it is."""
+    return await _as_it_is(request, await _opened(request, no))
+
+
+@post("/orders/{no:str}/cancel", opt={KEY: CANCEL})
+async def cancel(request: AnyRequest, no: FromPath[str]) -> Response[bytes]:
+    """End it."""
+    order = await _opened(request, no)
+    await checkout.cancel(shop_of(request), order, buyer(request, no))
+    return await _as_it_is(request, order)
+
+
+@post("/orders/{no:str}/attempts", opt={KEY: PAY})
+async def pay_otherwise(request: AnyRequest, no: FromPath[str]) -> Response[bytes]:
+    """Begin another attempt."""
+    order, wanted = await _opened(request, no), body_of(request, shapes.NewAttempt)
+    await attempts.change(shop_of(request), order, gateway=wanted.gateway, method=wanted.method, actor=buyer(request, no))
+    return await _as_it_is(request, order, status=PAY.status)
+
+
+@post("/orders/{no:str}/reveal", opt={KEY: REVEAL})
+async def reveal(request: AnyRequest, no: FromPath[str]) -> Response[bytes]:
+    """The codes."""
+    order = await _opened(request, no)
+    found = await deliver.reveal(shop_of(request), order, buyer(request, no), how="api")
+    return said(shapes.Codes(lines=tuple(shapes.LineCodes(sku=f.line.sku_code, codes=f.codes) for f in found)))
+
+
+_PATHS = {"contact": "contact.value", "total": "expected_total"}
+"""Where the flow's word for a field differs from its place in the request."""
+
+
+def _wish(shop: Shop, new: shapes.NewOrder) -> checkout.Checkout:
+    return checkout.Checkout(
+        lines=tuple(checkout.Want(line.sku, line.quantity) for line in new.lines),
+        contact_type=new.contact.type,
+        contact=new.contact.value,
+        gateway=new.gateway,
+        method=new.method,
+        lookup_password=new.lookup_password,
+        fields=new.fields,
+        expected_minor=_expected(shop, new.expected_total),
+        channel=CHANNEL,
+    )
+
+
+def _expected(shop: Shop, total: Amount | None) -> int | None:
+    if total is None:
+        return None
+    currency = shop.settings.text("shop.currency")
+    if total.currency != currency:
+        raise Invalid.of("expected_total.currency", "This shop sells in {currency}.", currency=currency)
+    return money.parse(total.amount, currency, field="expected_total.amount")
+
+
+async def _opened(request: AnyRequest, no: str) -> sales.Order:
+    """The order that the caller's token opens. Raises NotFound, TooMany."""
+    shop, token = shop_of(request), bearer_token(request)
+    try:
+        return await deliver.order_of_link(shop, no, token)
+    except NotFound:
+        shop.limits.take("order token", client_ip(request), most=WRONG_TOKENS, seconds=600)
+        raise
+
+
+async def _as_it_is(request: AnyRequest, order: sales.Order, *, status: int = 200) -> Response[bytes]:
+    shop = shop_of(request)
+    token = shop.keyring.order_token(order.order_no)
+    return said(_shown(shop, await shop.db.read(_told, order.order_id), token), status=status)
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """Everything of an order that its buyer may know, as one moment saw it."""
+
+    now: int
+    order: sales.Order
+    lines: list[sales.Line]
+    exceptions: list[sales.OrderException]
+    attempts: list[rows.Attempt]
+    gateways: dict[int, str]
+
+
+def _told(db: Reader, order_id: int) -> _Told:
+    return _Told(
+        db.now,
+        orders.get(db, order_id),
+        orders.lines(db, order_id),
+        orders.open_exceptions(db, order_id),
+        payments.attempts(db, order_id),
+        {account.gateway_id: account.name for account in payments.gateways(db)},
+    )
+
+
+def _shown(shop: Shop, told: _Told, token: str) -> shapes.Order:
+    order = told.order
+    return shapes.Order(
+        order_no=order.order_no,
+        status=order.status,  # type: ignore[arg-type]
+        exception=told.exceptions[0].kind if told.exceptions else None,
+        total=Amount.of(order.total_minor, order.currency),
+        paid=Amount.of(order.paid_minor, order.currency),
+        created_at=rfc3339(order.created_at),
+        expires_at=rfc3339(order.expires_at),
+        paid_at=_time(order.paid_at),
+        delivered_at=_time(order.delivered_at),
+        lines=tuple(_line(line, order.currency) for line in told.lines),
+        payments=tuple(_attempt(attempt, told.gateways[attempt.gateway_id]) for attempt in told.attempts),
+        payment=_payment(told),
+        links=shapes.OrderLinks(
+            page=shop.base_url + url("order", order.order_no, token),
+            self=f"{shop.base_url}/api/v1/orders/{order.order_no}",
+        ),
+    )
+
+
+def _payment(told: _Told) -> shapes.Payment | None:
+    newest = told.attempts[-1] if told.attempts else None
+    is_payable = told.order.status == "pending" and told.order.expires_at > told.now
+    if newest is None or not is_payable or newest.status != "open" or not newest.kind:
+        return None
+    return shapes.Payment(
+        attempt=newest.attempt_no,
+        kind=newest.kind,  # type: ignore[arg-type]
+        url=newest.url,
+        qr=newest.qr,
+        fields=msgspec.json.decode(newest.fields, type=dict[str, str]),
+    )
+
+
+def _attempt(attempt: rows.Attempt, gateway: str) -> shapes.Attempt:
+    return shapes.Attempt(
+        attempt=attempt.attempt_no,
+        gateway=gateway,
+        method=attempt.method,
+        status=attempt.status,  # type: ignore[arg-type]
+        amount=Amount.of(attempt.amount_minor, attempt.currency),
+        created_at=rfc3339(attempt.created_at),
+    )
+
+
+def _line(line: sales.Line, currency: str) -> shapes.Line:
+    return shapes.Line(
+        sku=line.sku_code,
+        product_name=line.product_name,
+        sku_name=line.sku_name,
+        delivery=line.delivery,  # type: ignore[arg-type]
+        quantity=line.quantity,
+        delivered=line.delivered,
+        unit_price=Amount.of(line.unit_minor, currency),
+        total=Amount.of(line.total_minor, currency),
+    )
+
+
+def _time(ms: int | None) -> str | None:
+    return None if ms is None else rfc3339(ms)
+
+
+def _values(order: shapes.Order) -> dict[str, Any]:
+    return {name: getattr(order, name) for name in order.__struct_fields__}

@@ -17,6 +17,8 @@ from kashop.shop import Shop
 
 QUERY_LEASE = 15 * SECOND
 MOST_ATTEMPTS = 20
+BEGIN_PATIENCE = 16 * SECOND
+"""A gateway's client gives up before this (plugins/http.py), so an attempt that is still unbegun then has lost its process."""
 
 
 def open_for(tx: Tx, order_id: int, *, gateway_id: int, method: str, actor: Actor) -> int:

@@ -4,6 +4,7 @@ Always true: the client's prices decide nothing; the same key never makes a seco
 gateway hears of it.
 """
 
+import asyncio
 import hashlib
 
 import msgspec
@@ -120,7 +121,20 @@ async def _replay(shop: Shop, wish: Checkout, actor: Actor, key: str) -> Placed 
         return None
     if known.request_digest != binding.digest:
         raise Mismatch("This key was used for another order.", code="idempotency_mismatch")
-    return await placed(shop, known.order_id, is_replay=True)
+    return await _begun(shop, known.order_id, actor)
+
+
+async def _begun(shop: Shop, order_id: int, actor: Actor) -> Placed:
+    """A replayed order once the gateway has answered its first asking; asked again when that asking died with its process."""
+    while True:
+        replayed = await placed(shop, order_id, is_replay=True)
+        newest = replayed.attempt
+        if newest is None or newest.status != "open" or newest.kind or newest.problem or replayed.order.status != "pending":
+            return replayed
+        if shop.clock.now() - newest.created_at > attempts.BEGIN_PATIENCE:
+            await attempts.begin(shop, newest.attempt_id, actor)
+            return await placed(shop, order_id, is_replay=True)
+        await asyncio.sleep(0.1)
 
 
 def _offers(db: Reader, wants: tuple[Want, ...]) -> dict[str, Offer | None]:

@@ -1,0 +1,123 @@
+"""The vendor's side of a gateway, as its author describes it to the contract suite."""
+
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+import msgspec
+
+from kashop.payments.types import CallbackRequest, GatewayType, Intent
+from kashop.plugins.kit.stage import NOW, Stage
+
+Pairs = Sequence[tuple[str, str]]
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """What a callback is to say.
+
+    `state` is `paid` or one of the vendor's `unpaid` words; an empty `merchant` is ours.
+    """
+
+    attempt_no: str = "A261101TEST0000000001"
+    txn: str = "2026110112000012345"
+    amount: str = "12.50"
+    method: str = ""
+    state: str = "paid"
+    merchant: str = ""
+    extra: dict[str, str] = {}
+
+
+class Vendor:
+    """What the suite must know. Write it from the vendor's documentation, with signing code of its own."""
+
+    type: GatewayType
+    currency = "CNY"
+    method = ""
+    """One of the type's methods."""
+    unpaid: tuple[str, ...] = ()
+    """The vendor's words for everything but paid; nonsense and the empty text too."""
+    amounts: tuple[str, ...] = ("12.5", "12.50", "12", "0.01", "99999.99")
+    """Amounts that the vendor may write, in `currency`."""
+    bad_amounts: tuple[str, ...] = (
+        *("1e1", "-1", "0", "0.00", "NaN", "Infinity", "１２", "100.000", "+1", " 1", "1 ", "1\n", "1,000.00", "", "."),
+        *(".5", "5.", "0x10", "00012", "1_000", "12.5.0", "١٢", "9" * 40),
+    )
+    calls_to_begin = False
+    """Whether `begin` asks the vendor's server."""
+    calls_to_query = False
+    """Whether `query` asks the vendor's server."""
+
+    def options(self, base_url: str) -> dict[str, str]:
+        """Good options for an account whose vendor answers at an address."""
+        raise NotImplementedError
+
+    def callback(self, claim: Claim) -> CallbackRequest:
+        """The callback that the vendor would send."""
+        raise NotImplementedError
+
+    def begin_reply(self, intent: Intent) -> bytes:
+        """What the vendor answers when it takes a payment; needed when `calls_to_begin`."""
+        raise NotImplementedError
+
+    def refusal(self, secret: str) -> bytes:
+        """What the vendor answers when it refuses, quoting our secret as careless vendors do; needed when
+        it is called.
+        """
+        raise NotImplementedError
+
+    async def arrange_query(self, stage: Stage, intent: Intent, state: str) -> None:
+        """Make the next query find an attempt `paid` (12.50, txn Q1), `unpaid` or `unknown`."""
+        raise NotImplementedError
+
+    def intent(self, base_url: str = "https://shop.example") -> Intent:
+        """What the suite asks to be paid."""
+        return Intent(
+            attempt_no=Claim().attempt_no,
+            amount_minor=1250,
+            currency=self.currency,
+            method=self.method,
+            title="测试 shop",
+            callback_url=f"{base_url}/pay/tested/callback",
+            return_url=f"{base_url}/pay/tested/return",
+            client_ip="203.0.113.7",
+            locale="zh_Hans",
+            created_at=NOW,
+            expires_at=NOW + 900_000,
+        )
+
+
+class FormVendor(Vendor):
+    """A vendor whose callbacks are signed fields, sorted by name, in the query (GET) or in a form body
+    (POST).
+    """
+
+    carrier = "query"
+    sign_field = "sign"
+    merchant_field = ""
+    amount_field = ""
+
+    def fields(self, claim: Claim) -> dict[str, str]:
+        """The unsigned fields of a callback, the claim's `extra` included."""
+        raise NotImplementedError
+
+    def sign(self, pairs: Pairs, *, key: str = "") -> str:
+        """The signature over pairs in the given order, with our key unless another is given."""
+        raise NotImplementedError
+
+    def callback(self, claim: Claim) -> CallbackRequest:
+        """The callback that the vendor would send."""
+        return self.signed(self.fields(claim))
+
+    def signed(self, fields: dict[str, str], *, key: str = "") -> CallbackRequest:
+        """A request of these fields with their right signature."""
+        return self.carried([*fields.items(), (self.sign_field, self.sign(sorted(fields.items()), key=key))])
+
+    def carried(self, pairs: Pairs) -> CallbackRequest:
+        """A request of these pairs as they are."""
+        return self.raw(urlencode(list(pairs)).encode())
+
+    def raw(self, content: bytes) -> CallbackRequest:
+        """A request with this query or body."""
+        if self.carrier == "query":
+            return CallbackRequest(method="GET", query=content, headers={}, body=b"")
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        return CallbackRequest(method="POST", query=b"", headers=headers, body=content)

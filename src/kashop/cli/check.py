@@ -1,0 +1,71 @@
+"""`kashop check`: every invariant that the database can show."""
+
+from pathlib import Path
+
+import msgspec
+import rich_click as click
+
+from kashop.analytics import INVARIANTS
+from kashop.cli import frame, show
+from kashop.db import examine
+from kashop.shop import Shop
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What came of one invariant; `witness` is empty when it holds."""
+
+    id: str
+    statement: str
+    witness: str
+
+
+@click.command()
+@frame.shop_options
+@click.option(
+    "--all", "is_all", is_flag=True, help="Also what reads everything: every seal, the whole audit chain, the file itself."
+)
+@click.pass_context
+def check(ctx: click.Context, *, data: Path, is_json: bool, is_all: bool) -> None:
+    """Look for anything that must never be; exit 1 with the first witness of each.
+
+    Reads only, so it may run beside a server. A witness names rows, never a code.
+    """
+    results = frame.run(data, lambda shop: _look(shop, is_all))
+    broken = [r for r in results if r.witness]
+    if is_json:
+        show.as_json({"ok": not broken, "results": [_plain(r) for r in results]})
+    else:
+        for r in results:
+            show.line(f"{r.id}  {'BROKEN' if r.witness else 'ok    '}  {r.statement}")
+            if r.witness:
+                show.line(f"      {r.witness}")
+        show.line()
+        show.line(f"{len(broken)} of {len(results)} are broken." if broken else f"All {len(results)} hold.")
+        if not is_all:
+            show.aside("`kashop check --all` also reads every seal, the audit chain and the file itself.")
+    if broken:
+        ctx.exit(1)
+
+
+async def _look(shop: Shop, is_all: bool) -> list[Result]:
+    results = []
+    for invariant in INVARIANTS:
+        if is_all or not invariant.is_deep:
+            witness = await shop.db.read(invariant.first_witness, shop.keyring)
+            results.append(Result(invariant.id, invariant.statement, str(witness or "")))
+    if is_all:
+        path = shop.config.database
+        results += [
+            Result("I-19", "events and receipts cannot be changed: the schema is whole", examine.schema(path)),
+            Result("I-43", "the database file and its references are sound", examine.integrity(path)),
+        ]
+    return sorted(results, key=lambda r: r.id)
+
+
+def _plain(result: Result) -> dict[str, object]:
+    return {
+        "id": result.id,
+        "statement": result.statement,
+        "ok": not result.witness,
+        "witness": result.witness or None,
+    }

@@ -1,0 +1,39 @@
+"""`kashop migrate`: bring the database to this program's schema."""
+
+from pathlib import Path
+
+import rich_click as click
+
+from kashop.cli import frame, logs, show
+from kashop.db import migrate as migrations
+from kashop.db.locks import ServerLock
+from kashop.lib.errors import Unavailable
+
+
+@click.command()
+@frame.shop_options
+@click.option("--check", is_flag=True, help="Only say what is missing; exit 1 when something is.")
+@click.pass_context
+def migrate(ctx: click.Context, *, data: Path, is_json: bool, check: bool) -> None:
+    """Bring the database to this program's schema. The server does this by itself when it starts."""
+    config = frame.configured(data)
+    logs.to_stderr(config)
+    if not config.database.exists():
+        raise Unavailable("There is no shop in {data}: make one with `kashop init --data {data}`.", data=config.data)
+    todo = migrations.pending(config.database) if check else _applied(config.data, config.database)
+    if is_json:
+        show.as_json({"pending" if check else "applied": todo})
+    else:
+        said = "Missing" if check else "Applied"
+        show.line(f"{said}: {', '.join(todo)}." if todo else "The schema is up to date.")
+    if check and todo:
+        ctx.exit(1)
+
+
+def _applied(data: Path, database: Path) -> list[str]:
+    lock = ServerLock(data)
+    lock.take()
+    try:
+        return migrations.apply(database)
+    finally:
+        lock.release()

@@ -69,10 +69,8 @@ async def _read(scope: Scope, receive: Receive) -> object:
         message = await receive()
         if message["type"] != "http.request":  # the client went away
             raise Stopped(Problem(400, "malformed", "The request is not well-formed."))
-        body += message["body"]
-        more = message["more_body"]
-        if len(body) > MAX_BODY:
-            raise Stopped(Problem(413, "too_large", "This is too large: {limit} KiB at most.", {"limit": MAX_BODY // 1024}))
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
     kinds = [value.decode("latin-1") for name, value in scope["headers"] if name == b"content-type"]
     if not body and len(kinds) < 2:
         return {}

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import msgspec
+
 from kashop.db import Reader, Tx
 from kashop.flows import gateways, settle
 from kashop.lib import ids
@@ -36,65 +38,65 @@ def open_for(tx: Tx, order_id: int, *, gateway_id: int, method: str, actor: Acto
     return writes.open_attempt(tx, order_id, draft, actor)
 
 
-async def gateway_id(shop: Shop, name: str) -> int:
-    """The account of that name, which must be enabled."""
-    account = await shop.db.read(reads.find_gateway, name)
-    if account is None or not account.is_enabled:
-        raise Invalid.of("gateway", "Choose one of the ways to pay.")
-    return account.gateway_id
-
-
 def order_and_newest(db: Reader, order_id: int) -> tuple[Order, Attempt | None]:
     """An order and its newest attempt."""
     attempts = reads.attempts(db, order_id)
     return orders.get(db, order_id), attempts[-1] if attempts else None
 
 
-async def begin(shop: Shop, attempt_id: int, actor: Actor) -> None:
-    """Ask the gateway to take the payment and keep its answer. A gateway that fails leaves the order open for another try."""
-    attempt, account, intent = await _intent(shop, attempt_id, actor)
+class Tried(msgspec.Struct, frozen=True):
+    """An attempt with what its gateway needs to know of it."""
+
+    attempt: Attempt
+    account: GatewayAccount
+    order: Order
+
+
+def tried(db: Reader, attempt_id: int) -> Tried:
+    """An attempt with its account and order."""
+    attempt = reads.get_attempt(db, attempt_id)
+    return Tried(attempt, reads.get_gateway(db, attempt.gateway_id), orders.get(db, attempt.order_id))
+
+
+async def begin(shop: Shop, about: Tried, actor: Actor) -> Attempt:
+    """Ask the gateway to take the payment; the attempt with its answer. One that fails leaves the order open for another try."""
+    attempt, account = about.attempt, about.account
     try:
-        begun = await gateways.made(shop, account).begin(intent)
+        begun = await gateways.made(shop, account).begin(_intent(shop, about, actor))
     except GatewayFailed as failed:
-        shop.log.warning(
-            "gateway could not begin",
-            gateway=account.name,
-            attempt=attempt.attempt_no,
-            problem=failed.problem,
-        )
-        await shop.db.write(writes.keep_problem, attempt_id, failed.problem, is_unclear=failed.is_unclear)
-        return
+        shop.log.warning("gateway could not begin", gateway=account.name, attempt=attempt.attempt_no, problem=failed.problem)
+        keep = writes.keep_problem
+        return await shop.db.write(keep, attempt.attempt_id, failed.problem, is_unclear=failed.is_unclear)
     if begun.kind not in ("redirect", "qr", "form"):
         raise TypeError(f"gateway {account.name} answered an unknown kind {begun.kind!r}")
-    await shop.db.write(writes.keep_begun, attempt_id, begun)
+    return await shop.db.write(writes.keep_begun, attempt.attempt_id, begun)
 
 
-async def change(shop: Shop, order: Order, *, gateway: str, method: str, actor: Actor) -> int:
-    """Begin another attempt for an unpaid order; its id. The earlier ones stay good for money already on its way."""
-    on_offer = await gateways.choices(shop)
-    if not any(c.gateway == gateway and method in ("", c.method) for c in on_offer):
+async def change(shop: Shop, order: Order, *, gateway: str, method: str, actor: Actor) -> Attempt:
+    """Begin another attempt for an unpaid order. The earlier ones stay good for money already on its way."""
+    accounts = await shop.db.read(reads.gateways)
+    if not any(c.gateway == gateway and method in ("", c.method) for c in gateways.on_offer(shop, accounts)):
         raise Invalid.of("gateway", "Choose one of the ways to pay.")
-    account_id = await gateway_id(shop, gateway)
-    attempt_id = await shop.db.write(_change, order.order_id, account_id, method, actor)
-    await begin(shop, attempt_id, actor)
-    return attempt_id
+    account_id = next(account.gateway_id for account in accounts if account.name == gateway)
+    return await begin(shop, await shop.db.write(_change, order.order_id, account_id, method, actor), actor)
 
 
-def _change(tx: Tx, order_id: int, account_id: int, method: str, actor: Actor) -> int:
+def _change(tx: Tx, order_id: int, account_id: int, method: str, actor: Actor) -> Tried:
     order = orders.get(tx, order_id)
     if order.status != "pending" or order.expires_at <= tx.now:
         raise Conflict("This order can no longer be paid.", code="not_pending")
     if len(reads.attempts(tx, order_id)) >= MOST_ATTEMPTS:
         raise Conflict("This order was tried too often. Please place a new one.", code="too_many_attempts")
     writes.end_attempts(tx, order_id, status="closed")
-    return open_for(tx, order_id, gateway_id=account_id, method=method, actor=actor)
+    return tried(tx, open_for(tx, order_id, gateway_id=account_id, method=method, actor=actor))
 
 
 async def query(shop: Shop, attempt_id: int, actor: Actor) -> str:
     """Ask the gateway about one attempt and settle what it says; its word: paid, pending, failed, closed or unknown."""
-    attempt, account, intent = await _intent(shop, attempt_id, actor)
+    about = await shop.db.read(tried, attempt_id)
+    attempt, account = about.attempt, about.account
     try:
-        notice = await gateways.made(shop, account).query(intent)
+        notice = await gateways.made(shop, account).query(_intent(shop, about, actor))
     except GatewayFailed as failed:
         shop.log.warning(
             "gateway could not be asked",
@@ -131,20 +133,12 @@ async def query_due(shop: Shop, attempt_id: int, actor: Actor) -> bool:
     return taken is not None
 
 
-async def _intent(shop: Shop, attempt_id: int, actor: Actor) -> tuple[Attempt, GatewayAccount, Intent]:
-    attempt, account, order = await shop.db.read(_about, attempt_id)
-    base = f"{shop.base_url}/pay/{account.name}"
-    intent = attempt.intent(
-        title=f"{shop.settings.text('shop.name')} {order.order_no}",  # what was bought is nobody else's business (N31)
+def _intent(shop: Shop, about: Tried, actor: Actor) -> Intent:
+    base = f"{shop.base_url}/pay/{about.account.name}"
+    return about.attempt.intent(
+        title=f"{shop.settings.text('shop.name')} {about.order.order_no}",  # what was bought is nobody else's business (N31)
         callback_url=f"{base}/callback",
         return_url=f"{base}/return",
         client_ip=actor.ip or "127.0.0.1",
-        locale=order.locale,
+        locale=about.order.locale,
     )
-    return attempt, account, intent
-
-
-def _about(db: Reader, attempt_id: int) -> tuple[Attempt, GatewayAccount, Order]:
-    attempt = reads.get_attempt(db, attempt_id)
-    account = reads.get_gateway(db, attempt.gateway_id)
-    return attempt, account, orders.get(db, attempt.order_id)

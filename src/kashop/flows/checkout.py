@@ -4,7 +4,6 @@ Always true: the client's prices decide nothing; the same key never makes a seco
 gateway hears of it.
 """
 
-import asyncio
 import hashlib
 
 import msgspec
@@ -23,9 +22,10 @@ from kashop.lib.text import is_email, is_phone, is_plain, is_qq
 from kashop.orders import reads as orders_reads
 from kashop.orders import rules
 from kashop.orders import writes as orders
-from kashop.orders.types import LineDraft, Order, OrderDraft
+from kashop.orders.types import LineDraft, Order, OrderDraft, Replay
+from kashop.payments import reads as payment_reads
 from kashop.payments import writes as payments
-from kashop.payments.rows import Attempt
+from kashop.payments.rows import Attempt, GatewayAccount
 from kashop.shop import Shop
 
 MOST_LINES = 20
@@ -72,22 +72,20 @@ async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "") -> P
     With a `key` the same wish is placed once, however often and however parallel it is asked; another wish under the same key
     is a Mismatch. Raises Invalid by field, SoldOut, PriceChanged.
     """
-    if key and (replayed := await _replay(shop, wish, actor, key)):
-        return replayed
-    offers = await shop.db.read(_offers, wish.lines)
+    binding = _binding(wish, key)
+    known, offers, accounts = await shop.db.read(_prepared, wish, binding)
+    if known is not None:
+        return await _replayed(shop, known, binding)
     lines = _priced(wish, offers)
-    await _check_total(shop, wish, lines)
-    account = await _chosen_gateway(shop, wish) if rules.total(lines) else None
+    _check_total(shop, wish, lines)
+    account = _chosen_gateway(shop, wish, accounts) if rules.total(lines) else None
     draft = await _draft(shop, wish, offers, lines)
-    try:
-        order_id, attempt_id = await shop.db.write(_place, draft, account, wish.method, _binding(wish, actor, key), actor)
-    except _Replayed:
-        replayed = await _replay(shop, wish, actor, key)
-        assert replayed is not None
-        return replayed
-    if attempt_id is not None:
-        await attempts.begin(shop, attempt_id, actor)
-    return await placed(shop, order_id)
+    done = await shop.db.write(_place, draft, account, wish.method, binding, actor)
+    if isinstance(done, Replay):  # another request with the same key came first
+        return await _replayed(shop, done, binding)
+    order, tried = done
+    attempt = await attempts.begin(shop, tried, actor) if tried else None
+    return Placed(order, shop.keyring.order_token(order.order_no), attempt)
 
 
 async def placed(shop: Shop, order_id: int, *, is_replay: bool = False) -> Placed:
@@ -96,49 +94,30 @@ async def placed(shop: Shop, order_id: int, *, is_replay: bool = False) -> Place
     return Placed(order, shop.keyring.order_token(order.order_no), newest, is_replay)
 
 
-class _Replayed(Exception):
-    """Another request with the same key came first."""
-
-
 class _Binding(msgspec.Struct, frozen=True):
     scope: str
     key_hash: bytes
     digest: bytes
 
 
-def _binding(wish: Checkout, actor: Actor, key: str) -> _Binding | None:
+def _binding(wish: Checkout, key: str) -> _Binding | None:
     if not key:
         return None
     digest = hashlib.blake2b(msgspec.json.encode(wish, order="sorted"), digest_size=32).digest()
     return _Binding(f"order/{wish.channel}", rules.key_hash(key), digest)
 
 
-async def _replay(shop: Shop, wish: Checkout, actor: Actor, key: str) -> Placed | None:
-    binding = _binding(wish, actor, key)
-    assert binding is not None
-    known = await shop.db.read(orders_reads.find_replay, binding.scope, binding.key_hash)
-    if known is None:
-        return None
-    if known.request_digest != binding.digest:
+def _prepared(
+    db: Reader, wish: Checkout, binding: _Binding | None
+) -> tuple[Replay | None, dict[str, Offer | None], list[GatewayAccount]]:
+    known = orders_reads.find_replay(db, binding.scope, binding.key_hash) if binding else None
+    return known, {want.sku: catalog.find_offer(db, want.sku) for want in wish.lines}, payment_reads.gateways(db)
+
+
+async def _replayed(shop: Shop, known: Replay, binding: _Binding | None) -> Placed:
+    if binding is None or known.request_digest != binding.digest:
         raise Mismatch("This key was used for another order.", code="idempotency_mismatch")
-    return await _begun(shop, known.order_id, actor)
-
-
-async def _begun(shop: Shop, order_id: int, actor: Actor) -> Placed:
-    """A replayed order once the gateway has answered its first asking; asked again when that asking died with its process."""
-    while True:
-        replayed = await placed(shop, order_id, is_replay=True)
-        newest = replayed.attempt
-        if newest is None or newest.status != "open" or newest.kind or newest.problem or replayed.order.status != "pending":
-            return replayed
-        if shop.clock.now() - newest.created_at > attempts.BEGIN_PATIENCE:
-            await attempts.begin(shop, newest.attempt_id, actor)
-            return await placed(shop, order_id, is_replay=True)
-        await asyncio.sleep(0.1)
-
-
-def _offers(db: Reader, wants: tuple[Want, ...]) -> dict[str, Offer | None]:
-    return {want.sku: catalog.find_offer(db, want.sku) for want in wants}
+    return await placed(shop, known.order_id, is_replay=True)
 
 
 def _priced(wish: Checkout, offers: dict[str, Offer | None]) -> tuple[LineDraft, ...]:
@@ -207,7 +186,7 @@ def _asks_password(offer: Offer) -> bool:
     return offer.product.lookup_password == "required"  # noqa: S105 - a rule about passwords, not one
 
 
-async def _check_total(shop: Shop, wish: Checkout, lines: tuple[LineDraft, ...]) -> None:
+def _check_total(shop: Shop, wish: Checkout, lines: tuple[LineDraft, ...]) -> None:
     total, currency = rules.total(lines), shop.settings.text("shop.currency")
     if total > money.MAX_MINOR:
         raise Invalid.of("lines", "The amount is too large.")
@@ -220,13 +199,13 @@ async def _check_total(shop: Shop, wish: Checkout, lines: tuple[LineDraft, ...])
         )
 
 
-async def _chosen_gateway(shop: Shop, wish: Checkout) -> int:
-    on_offer = await gateways.choices(shop)
-    if not any(c.gateway == wish.gateway for c in on_offer):
+def _chosen_gateway(shop: Shop, wish: Checkout, accounts: list[GatewayAccount]) -> int:
+    methods = {c.method for c in gateways.on_offer(shop, accounts) if c.gateway == wish.gateway}
+    if not methods:
         raise Invalid.of("gateway", "Choose one of the ways to pay.")
-    if wish.method and not any(c.gateway == wish.gateway and c.method == wish.method for c in on_offer):
+    if wish.method and wish.method not in methods:
         raise Invalid.of("method", "Choose one of the ways to pay.")
-    return await attempts.gateway_id(shop, wish.gateway)
+    return next(account.gateway_id for account in accounts if account.name == wish.gateway)
 
 
 async def _draft(shop: Shop, wish: Checkout, offers: dict[str, Offer | None], lines: tuple[LineDraft, ...]) -> OrderDraft:
@@ -251,25 +230,21 @@ async def _draft(shop: Shop, wish: Checkout, offers: dict[str, Offer | None], li
 
 def _place(
     tx: Tx, draft: OrderDraft, account: int | None, method: str, binding: _Binding | None, actor: Actor
-) -> tuple[int, int | None]:
+) -> Replay | tuple[Order, attempts.Tried | None]:
     """The one change: the order, its holds, its key and its first attempt. A free order is delivered at once."""
-    if binding and orders_reads.find_replay(tx, binding.scope, binding.key_hash):
-        raise _Replayed
+    if binding and (known := orders_reads.find_replay(tx, binding.scope, binding.key_hash)):
+        return known
     order_id = orders.place(tx, draft, actor)
     if binding:
-        orders.remember_key(
-            tx,
-            scope=binding.scope,
-            key_hash=binding.key_hash,
-            request_digest=binding.digest,
-            order_id=order_id,
-        )
+        orders.remember_key(tx, scope=binding.scope, key_hash=binding.key_hash, request_digest=binding.digest, order_id=order_id)
     if account is not None:
-        return order_id, attempts.open_for(tx, order_id, gateway_id=account, method=method, actor=actor)
+        attempt_id = attempts.open_for(tx, order_id, gateway_id=account, method=method, actor=actor)
+        tried = attempts.tried(tx, attempt_id)
+        return tried.order, tried
     if not orders.mark_paid(tx, order_id, actor, expected="pending"):
         raise Conflict("This order cannot be completed.")
     delivery.deliver_auto(tx, order_id, actor)
-    return order_id, None
+    return orders_reads.get(tx, order_id), None
 
 
 async def cancel(shop: Shop, order: Order, actor: Actor, *, reason: str = "") -> None:

@@ -123,9 +123,14 @@ def made(shop: Shop, account: GatewayAccount) -> Gateway:
 
 async def choices(shop: Shop) -> list[Choice]:
     """What a buyer may choose from now, in order."""
+    return on_offer(shop, await shop.db.read(reads.gateways))
+
+
+def on_offer(shop: Shop, accounts: list[GatewayAccount]) -> list[Choice]:
+    """What a buyer may choose from among these accounts, in order."""
     found = []
     currency = shop.settings.text("shop.currency")
-    for account in await shop.db.read(reads.gateways):
+    for account in accounts:
         kind = shop.plugins.gateway_types.get(account.type)
         if account.is_enabled and kind is not None and (not kind.currencies or currency in kind.currencies):
             found += [Choice(account.name, m.name, m.label, account.label) for m in methods(account, kind)]

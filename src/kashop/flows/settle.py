@@ -38,13 +38,11 @@ def policy(shop: Shop) -> Policy:
 
 async def receive_callback(shop: Shop, gateway: str, request: CallbackRequest, *, ip: str) -> Answer:
     """Store a callback, prove it, settle what it says, and answer the gateway in its own words."""
-    callback_id = await shop.db.write(writes.store_callback, gateway, request, ip=ip)
-    return await read_callback(shop, callback_id, gateway, request)
+    callback_id, account = await shop.db.write(writes.store_callback, gateway, request, ip=ip)
+    return await _judge(shop, callback_id, account, request)
 
 
-async def read_callback(shop: Shop, callback_id: int, gateway: str, request: CallbackRequest) -> Answer:
-    """Judge a stored callback: the first time, or again after the process died in between."""
-    account = await shop.db.read(reads.find_gateway, gateway)
+async def _judge(shop: Shop, callback_id: int, account: GatewayAccount | None, request: CallbackRequest) -> Answer:
     if account is None:
         await shop.db.write(writes.judge_callback, callback_id, "rejected", reason="unknown_gateway")
         return NOT_BELIEVED
@@ -63,10 +61,11 @@ async def read_callback(shop: Shop, callback_id: int, gateway: str, request: Cal
 
 
 async def reread(shop: Shop, callback: Callback) -> None:
-    """Judge a callback that was left unread."""
+    """Judge a callback that was left unread, because the process died in between."""
+    account = await shop.db.read(reads.find_gateway, callback.gateway_name)
     headers = msgspec.json.decode(callback.headers, type=dict[str, str])
     request = CallbackRequest(method=callback.method, query=callback.query, headers=headers, body=callback.body)
-    await read_callback(shop, callback.callback_id, callback.gateway_name, request)
+    await _judge(shop, callback.callback_id, account, request)
 
 
 def _settle_callback(tx: Tx, callback_id: int, account: GatewayAccount, notice: Notice, late: Policy) -> str:

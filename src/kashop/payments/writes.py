@@ -8,7 +8,7 @@ from kashop.lib.actor import Actor
 from kashop.lib.errors import Conflict, Invalid
 from kashop.orders import writes as orders
 from kashop.payments import reads, rules
-from kashop.payments.rows import Attempt, AttemptDraft, GatewayDraft
+from kashop.payments.rows import Attempt, AttemptDraft, GatewayAccount, GatewayDraft
 from kashop.payments.types import Begun, CallbackRequest, Notice
 
 
@@ -50,8 +50,8 @@ def open_attempt(tx: Tx, order_id: int, draft: AttemptDraft, actor: Actor) -> in
     return attempt_id
 
 
-def keep_begun(tx: Tx, attempt_id: int, begun: Begun) -> None:
-    """Keep how the buyer pays."""
+def keep_begun(tx: Tx, attempt_id: int, begun: Begun) -> Attempt:
+    """Keep how the buyer pays; the attempt then."""
     sql = """UPDATE attempts SET kind = :kind, url = :url, qr = :qr, fields = :fields, gateway_ref = :gateway_ref, problem = ''
              WHERE attempt_id = :attempt_id"""
     fields = msgspec.json.encode(begun.fields).decode()
@@ -64,13 +64,15 @@ def keep_begun(tx: Tx, attempt_id: int, begun: Begun) -> None:
         fields=fields,
         gateway_ref=begun.gateway_ref,
     )
+    return reads.get_attempt(tx, attempt_id)
 
 
-def keep_problem(tx: Tx, attempt_id: int, problem: str, *, is_unclear: bool) -> None:
-    """The gateway could not begin: failed, or still open when it may have heard us."""
+def keep_problem(tx: Tx, attempt_id: int, problem: str, *, is_unclear: bool) -> Attempt:
+    """The gateway could not begin: failed, or still open when it may have heard us; the attempt then."""
     sql = """UPDATE attempts SET problem = :problem, status = CASE WHEN :is_unclear = 1 THEN status ELSE 'failed' END
              WHERE attempt_id = :attempt_id AND status = 'open'"""
     tx.run(sql, attempt_id=attempt_id, problem=problem[:300], is_unclear=int(is_unclear))
+    return reads.get_attempt(tx, attempt_id)
 
 
 def end_attempts(tx: Tx, order_id: int, *, status: str) -> None:
@@ -90,24 +92,24 @@ def plan_query(tx: Tx, attempt_id: int, *, lease: int) -> Attempt | None:
     return attempt if taken else None
 
 
-def store_callback(tx: Tx, gateway_name: str, request: CallbackRequest, *, ip: str) -> int:
-    """Put a request into the inbox as received; its id."""
+def store_callback(tx: Tx, gateway_name: str, request: CallbackRequest, *, ip: str) -> tuple[int, GatewayAccount | None]:
+    """Put a request into the inbox as received; its id, and the account it is for, if there is one."""
+    account = reads.find_gateway(tx, gateway_name)
     sql = """INSERT INTO callbacks (gateway_name, gateway_id, received_at, method, query, headers, body, ip, verdict)
-             VALUES (:name, (SELECT gateway_id FROM gateways WHERE name = :name), :now, :method, :query, :headers, :body, :ip,
-               'new')
+             VALUES (:name, :gateway_id, :now, :method, :query, :headers, :body, :ip, 'new')
              RETURNING callback_id"""
-    return int(
-        tx.value(
-            sql,
-            name=gateway_name,
-            now=tx.now,
-            method=request.method,
-            query=request.query,
-            headers=msgspec.json.encode(request.headers).decode(),
-            body=request.body,
-            ip=ip,
-        )
+    callback_id = tx.value(
+        sql,
+        name=gateway_name,
+        gateway_id=account.gateway_id if account else None,
+        now=tx.now,
+        method=request.method,
+        query=request.query,
+        headers=msgspec.json.encode(request.headers).decode(),
+        body=request.body,
+        ip=ip,
     )
+    return int(callback_id), account
 
 
 def judge_callback(tx: Tx, callback_id: int, verdict: str, *, reason: str = "", attempt_id: int | None = None) -> None:

@@ -43,20 +43,14 @@ def differing(root: Path, packages: list[dict[str, Any]]) -> list[str]:
             path = root / file["to"]
             found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
             if found != file["sha256"]:
-                lines.append(
-                    f"{file['to']}: {found}, pinned {file['sha256']} ({package['name']} {package['version']})"
-                )
+                lines.append(f"{file['to']}: {found}, pinned {file['sha256']} ({package['name']} {package['version']})")
     return lines
 
 
 def fetch(package: dict[str, Any], folder: Path) -> dict[str, bytes]:
     """The pinned files of one package by where they go. Exits when a hash is not the pinned one."""
     command = ["npm", "pack", "--silent", f"{package['name']}@{package['version']}"]
-    name = (
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-        .stdout.strip()
-        .splitlines()[-1]
-    )
+    name = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip().splitlines()[-1]
     tarball = (folder / name).read_bytes()
     demand(
         f"{package['name']} tarball",

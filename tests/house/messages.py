@@ -80,7 +80,7 @@ def _silent(tree: ast.Module) -> Iterator[ast.AST]:
     """What no visitor reads: docstrings, log lines, the terminal's help, and what is said of a bug."""
     for node in ast.walk(tree):
         match node:
-            case ast.Expr(value=ast.Constant()) | ast.Assert():
+            case ast.Expr(value=ast.Constant()) | ast.Assert() | ast.keyword(arg="description"):
                 yield node
             case ast.Call(func=function) if _name(function) in NO_SCREEN:
                 yield node

@@ -19,6 +19,7 @@ from kashop.shop import Shop
 
 QUERY_LEASE = 15 * SECOND
 MOST_ATTEMPTS = 20
+ASK_SECONDS = 8
 BEGIN_PATIENCE = 16 * SECOND
 """A gateway's client gives up before this (plugins/http.py), so an attempt that is still unbegun then has lost its process."""
 
@@ -116,13 +117,17 @@ async def query(shop: Shop, attempt_id: int, actor: Actor) -> str:
 
 
 async def query_open(shop: Shop, order_id: int, actor: Actor) -> None:
-    """Ask every gateway that may still hold money for an unpaid order, all at once."""
+    """Ask every gateway that may still hold money for an unpaid order, all at once, and wait no longer than a buyer would."""
     order = await shop.db.read(orders.get, order_id)
     if order.status != "pending":
         return
     tried = await shop.db.read(reads.attempts, order_id)
     live = [a.attempt_id for a in tried if a.status in ("open", "closed")][-3:]
-    await asyncio.gather(*(query(shop, attempt_id, actor) for attempt_id in live))
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            await asyncio.gather(*(query(shop, attempt_id, actor) for attempt_id in live))
+    except TimeoutError:
+        shop.log.warning("gateways did not answer in time", order=order.order_no)
 
 
 async def query_due(shop: Shop, attempt_id: int, actor: Actor) -> bool:

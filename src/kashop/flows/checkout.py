@@ -4,6 +4,7 @@ Always true: the client's prices decide nothing; the same key never makes a seco
 gateway hears of it.
 """
 
+import asyncio
 import hashlib
 
 import msgspec
@@ -18,7 +19,7 @@ from kashop.lib import ids, money
 from kashop.lib.actor import Actor
 from kashop.lib.clock import MINUTE
 from kashop.lib.errors import Conflict, FieldError, Invalid, Mismatch, PriceChanged
-from kashop.lib.text import is_email, is_phone, is_plain, is_qq
+from kashop.lib.text import contact_key, is_email, is_phone, is_plain, is_qq
 from kashop.orders import reads as orders_reads
 from kashop.orders import rules
 from kashop.orders import writes as orders
@@ -75,14 +76,14 @@ async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "") -> P
     binding = _binding(wish, key)
     known, offers, accounts = await shop.db.read(_prepared, wish, binding)
     if known is not None:
-        return await _replayed(shop, known, binding)
+        return await _replayed(shop, known, binding, actor)
     lines = _priced(wish, offers)
     _check_total(shop, wish, lines)
     account = _chosen_gateway(shop, wish, accounts) if rules.total(lines) else None
     draft = await _draft(shop, wish, offers, lines)
     done = await shop.db.write(_place, draft, account, wish.method, binding, actor)
     if isinstance(done, Replay):  # another request with the same key came first
-        return await _replayed(shop, done, binding)
+        return await _replayed(shop, done, binding, actor)
     order, tried = done
     attempt = await attempts.begin(shop, tried, actor) if tried else None
     return Placed(order, shop.keyring.order_token(order.order_no), attempt)
@@ -114,10 +115,23 @@ def _prepared(
     return known, {want.sku: catalog.find_offer(db, want.sku) for want in wish.lines}, payment_reads.gateways(db)
 
 
-async def _replayed(shop: Shop, known: Replay, binding: _Binding | None) -> Placed:
+async def _replayed(shop: Shop, known: Replay, binding: _Binding | None, actor: Actor) -> Placed:
     if binding is None or known.request_digest != binding.digest:
         raise Mismatch("This key was used for another order.", code="idempotency_mismatch")
-    return await placed(shop, known.order_id, is_replay=True)
+    return await _begun(shop, known.order_id, actor)
+
+
+async def _begun(shop: Shop, order_id: int, actor: Actor) -> Placed:
+    """A replayed order once its first asking has heard from the gateway; asked again when that asking died with its process."""
+    while True:
+        replayed = await placed(shop, order_id, is_replay=True)
+        newest = replayed.attempt
+        if newest is None or newest.status != "open" or newest.kind or newest.problem or replayed.order.status != "pending":
+            return replayed
+        if shop.clock.now() - newest.created_at > attempts.BEGIN_PATIENCE:
+            await attempts.begin(shop, newest.attempt_id, actor)
+            return await placed(shop, order_id, is_replay=True)
+        await asyncio.sleep(0.1)
 
 
 def _priced(wish: Checkout, offers: dict[str, Offer | None]) -> tuple[LineDraft, ...]:
@@ -218,7 +232,7 @@ async def _draft(shop: Shop, wish: Checkout, offers: dict[str, Offer | None], li
         token_hash=ids.digest(shop.keyring.order_token(order_no)),
         channel=wish.channel,
         contact_type=wish.contact_type,
-        contact=wish.contact.strip(),
+        contact=contact_key(wish.contact),
         lookup_hash=await shop.lookup_passwords.hash(password, field="lookup_password") if password else None,
         currency=shop.settings.text("shop.currency"),
         total_minor=rules.total(lines),

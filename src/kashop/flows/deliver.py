@@ -5,7 +5,7 @@ import hmac
 
 import msgspec
 
-from kashop.db import Reader, Tx
+from kashop.db import Reader
 from kashop.delivery import writes as delivery
 from kashop.inventory import reads as inventory
 from kashop.inventory.types import OwnedCode, SealedCode
@@ -112,16 +112,9 @@ def _manual_line(db: Reader, order_no: str, line_id: int) -> tuple[Order, Line]:
     raise Invalid.of("line", "This order has no such line to deliver by hand.")
 
 
-async def sweep(shop: Shop, *, older_than: int, limit: int = 200) -> int:
+async def sweep(shop: Shop, *, older_than: int, limit: int = 1000) -> int:
     """Try every paid, undelivered order again; how many were looked at. What still lacks codes stays on the desk."""
     due = await shop.db.read(orders.undelivered, shop.clock.now() - older_than, limit=limit)
     for order_id in due:
-        await shop.db.write(_sweep, order_id)
+        await shop.db.write(delivery.deliver_auto, order_id, SYSTEM)
     return len(due)
-
-
-def _sweep(tx: Tx, order_id: int) -> None:
-    if any(line.delivery == "auto" and line.delivered < line.quantity for line in orders.lines(tx, order_id)):
-        delivery.deliver_auto(tx, order_id, SYSTEM)
-    elif orders.get(tx, order_id).status == "paid":
-        order_writes.mark_progress(tx, order_id, SYSTEM)

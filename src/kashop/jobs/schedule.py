@@ -1,5 +1,6 @@
 """All periodic work on one page."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -24,14 +25,14 @@ class Job(msgspec.Struct, frozen=True):
 
 async def expire_orders(shop: Shop) -> int:
     """End unpaid orders whose deadline has passed, asking their gateways once more."""
-    due = await shop.db.read(orders.due, limit=200)
-    return sum([await checkout.expire(shop, order_id, SYSTEM) for order_id in due])
+    due = await shop.db.read(orders.due, limit=500)
+    return sum(await asyncio.gather(*(checkout.expire(shop, order_id, SYSTEM) for order_id in due)))
 
 
 async def query_attempts(shop: Shop) -> int:
     """Ask gateways about attempts that nobody called back about."""
     due = await shop.db.read(payments.due_queries, limit=100)
-    return sum([await attempts.query_due(shop, attempt_id, SYSTEM) for attempt_id in due])
+    return sum(await asyncio.gather(*(attempts.query_due(shop, attempt_id, SYSTEM) for attempt_id in due)))
 
 
 async def sweep_undelivered(shop: Shop) -> int:

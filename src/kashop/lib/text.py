@@ -18,6 +18,12 @@ def is_phone(text: str) -> bool:
     return bool(_PHONE.fullmatch(text))
 
 
+def contact_key(text: str) -> str:
+    """A contact as it is stored and looked for: an e-mail address in small letters, anything else as typed."""
+    text = text.strip()
+    return text.lower() if "@" in text else text
+
+
 def is_qq(text: str) -> bool:
     """Whether it reads like a QQ number."""
     return bool(_QQ.fullmatch(text))

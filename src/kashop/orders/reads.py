@@ -66,9 +66,12 @@ def due(db: Reader, *, limit: int) -> list[int]:
 
 
 def undelivered(db: Reader, before: int, *, limit: int) -> list[int]:
-    """Paid orders not delivered in whole that were paid before a time, oldest first."""
-    sql = """SELECT order_id FROM orders WHERE status IN ('paid', 'delivering') AND paid_at <= :before
-             ORDER BY paid_at LIMIT :limit"""
+    """Orders paid before a time whose automatic lines are not delivered in whole, oldest first."""
+    sql = """SELECT o.order_id FROM orders o
+             WHERE o.status IN ('paid', 'delivering') AND o.paid_at <= :before
+               AND EXISTS (SELECT 1 FROM order_lines l
+                           WHERE l.order_id = o.order_id AND l.delivery = 'auto' AND l.delivered < l.quantity)
+             ORDER BY o.paid_at LIMIT :limit"""
     return db.values(sql, before=before, limit=limit)
 
 

@@ -1,0 +1,44 @@
+"""The process's log: one line an event, as text for people or JSON for machines, to standard error.
+
+Always true: a traceback shows code and never a variable's value, since that may be a password, a key or a code; what is
+named like a secret is blotted out before it is written.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+_SECRET = ("password", "secret", "token", "authorization", "cookie", "session", "key")
+_BLOT = "•••"
+
+
+def configure(log_format: str = "text", log_level: str = "info") -> None:
+    """Set up the log of this process. `log_format` is text or json."""
+    level = logging.getLevelNamesMapping().get(log_level.upper(), logging.INFO)
+    is_json = log_format == "json"
+    last: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+    if not is_json:
+        plain = structlog.dev.plain_traceback
+        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _blotted,
+            *last,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _blotted(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name in event:
+        if name != "event" and any(word in name.lower() for word in _SECRET):
+            event[name] = _BLOT
+    return event

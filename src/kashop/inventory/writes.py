@@ -47,7 +47,15 @@ def close_batch(tx: Tx, batch_id: int, *, duplicates: int, bad: int, actor: Acto
              WHERE batch_id = :batch_id AND status = 'importing' RETURNING imported"""
     imported = tx.value(sql, batch_id=batch_id, duplicates=duplicates, bad=bad)
     if imported is not None:
-        record(tx, "batch.imported", actor, ("batch", batch_id), imported=imported, duplicates=duplicates, bad=bad)
+        record(
+            tx,
+            "batch.imported",
+            actor,
+            ("batch", batch_id),
+            imported=imported,
+            duplicates=duplicates,
+            bad=bad,
+        )
 
 
 def hold(tx: Tx, *, line_id: int, sku_id: int, pool_id: int, quantity: int, until: int) -> None:
@@ -108,7 +116,12 @@ def add_sold(tx: Tx, draft: BatchDraft, codes: list[SealedCode], *, line_id: int
                cost_minor, expires_on, changed_at)
              VALUES (:code_id, :product_id, :sku_id, :pool_id, :batch_id, :epoch, :sealed, :fingerprint, 'sold', :line_id,
                :cost_minor, :expires_on, :now)"""
-    where = {"product_id": draft.product_id, "sku_id": draft.sku_id, "pool_id": draft.pool_id, "batch_id": batch_id}
+    where = {
+        "product_id": draft.product_id,
+        "sku_id": draft.sku_id,
+        "pool_id": draft.pool_id,
+        "batch_id": batch_id,
+    }
     tx.many(sql, [{**msgspec.structs.asdict(code), **where, "line_id": line_id, "now": tx.now} for code in codes])
     sql = "UPDATE batches SET imported = :count, status = 'done' WHERE batch_id = :batch_id"
     tx.run(sql, batch_id=batch_id, count=len(codes))

@@ -49,6 +49,7 @@ OPTIONS = (
     ),
 )
 
+_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]@!$&'()*+,;=?#-]+", re.ASCII)
 _PID = re.compile(r"[0-9A-Za-z_-]{1,32}", re.ASCII)
 
 
@@ -78,7 +79,7 @@ def _base(url: str, may_be_http: bool) -> tuple[str, str]:
         host, _port = parts.hostname or "", parts.port
     except ValueError:
         host, parts = "", urlsplit("")
-    if parts.scheme not in ("http", "https") or not host or not (url.isascii() and url.isprintable()):
+    if parts.scheme not in ("http", "https") or not host or not _URL.fullmatch(url):
         return "", _("Write an address that begins with https://")
     if parts.username is not None or parts.query or parts.fragment:
         return "", _("Write the address without a user name, a question mark or a hash mark.")

@@ -129,7 +129,7 @@ async def _begun(shop: Shop, order_id: int, actor: Actor) -> Placed:
         if newest is None or newest.status != "open" or newest.kind or newest.problem or replayed.order.status != "pending":
             return replayed
         if shop.clock.now() - newest.created_at > attempts.BEGIN_PATIENCE:
-            await attempts.begin(shop, newest.attempt_id, actor)
+            await attempts.begin(shop, await shop.db.read(attempts.tried, newest.attempt_id), actor)
             return await placed(shop, order_id, is_replay=True)
         await asyncio.sleep(0.1)
 

@@ -62,6 +62,13 @@ def when(ms: int | None, timezone: str) -> str:
     return "" if ms is None else datetime.fromtimestamp(ms / 1000, ZoneInfo(timezone)).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def amount(minor: int, currency: str) -> dict[str, str]:
+    """Money as the API writes it."""
+    from kashop.lib.money import to_text
+
+    return {"amount": to_text(minor, currency), "currency": currency}
+
+
 def refused(ctx: click.Context, refusal: "Refusal") -> None:
     """A refusal, on stderr: one line, or JSON when that was asked for."""
     errors = [{"field": e.field, "message": e.text()} for e in refusal.fields]

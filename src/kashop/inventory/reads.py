@@ -20,6 +20,11 @@ def get_pool(db: Reader, slug: str) -> Pool:
     return pool
 
 
+def pools(db: Reader) -> list[Pool]:
+    """Every pool."""
+    return db.all("SELECT pool_id, slug, name FROM pools ORDER BY pool_id", Pool)
+
+
 def count_free(db: Reader, pool_id: int) -> dict[int, int]:
     """Free codes by SKU in one pool."""
     return {c.sku_id: c.free for c in counts(db) if c.pool_id == pool_id}

@@ -1,0 +1,209 @@
+"""`kashop gateway`: ways to be paid. Secret options are sealed and never shown again."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import rich_click as click
+
+from kashop.cli import frame, show
+from kashop.flows import gateways
+from kashop.lib.errors import Invalid
+from kashop.payments import reads
+from kashop.payments.rows import GatewayAccount
+from kashop.payments.types import Finding, GatewayType
+from kashop.shop import Shop
+
+ENVIRON = "KASHOP_OPTION_"
+
+
+@click.group()
+def gateway() -> None:
+    """Ways to be paid: each a configured account of a gateway type."""
+
+
+@gateway.command("types")
+@frame.shop_options
+def types(*, data: Path, is_json: bool) -> None:
+    """Which types there are, and what each wants to know."""
+
+    async def work(shop: Shop) -> list[GatewayType]:
+        return sorted(shop.plugins.gateway_types.values(), key=lambda t: t.type)
+
+    found = frame.run(data, work)
+    if is_json:
+        show.as_json([_type_plain(t) for t in found])
+        return
+    for each in found:
+        methods = ", ".join(m.name for m in each.methods)
+        show.line(f"{each.type}: {each.label} ({methods}; {', '.join(each.currencies) or 'any currency'})")
+        for o in each.options:
+            notes = ["secret"] * o.is_secret + ["needed"] * (o.is_required and not o.default)
+            notes += [f"one of {', '.join(o.choices)}"] * bool(o.choices) + [f"default {o.default}"] * bool(o.default)
+            show.line(f"  {o.name}: {o.label}{f' ({"; ".join(notes)})' if notes else ''}{f'. {o.help}' if o.help else ''}")
+
+
+def _type_plain(kind: GatewayType) -> dict[str, Any]:
+    return {
+        "type": kind.type,
+        "label": kind.label,
+        "methods": [m.name for m in kind.methods],
+        "currencies": list(kind.currencies),
+        "is_practice": kind.is_practice,
+        "options": [msgspec.structs.asdict(o) for o in kind.options],
+    }
+
+
+@gateway.command("set")
+@click.argument("name")
+@frame.shop_options
+@click.option(
+    "--type", "type_", metavar="TYPE", help="What kind of gateway; needed for a new account. See `kashop gateway types`."
+)
+@click.option("--option", "options", multiple=True, metavar="K=V", help="May be repeated. K=@FILE reads a file, K=@- stdin.")
+@click.option("--label", help="What buyers see beside the method's name.")
+@click.option("--disable", is_flag=True, help="Keep it, and offer it to nobody.")
+@click.option("--enable", is_flag=True, help="Offer it (a new account is offered at once).")
+def set_(
+    *,
+    name: str,
+    data: Path,
+    is_json: bool,
+    type_: str | None,
+    options: tuple[str, ...],
+    label: str | None,
+    disable: bool,
+    enable: bool,
+) -> None:
+    """Add an account, or change the one of that name: what is not given stays.
+
+    So that a key stands in no process list and no shell history, give it as `--option key=@FILE`, as `--option key=@-` on stdin,
+    or as KASHOP_OPTION_KEY (or KASHOP_OPTION_KEY_FILE) in the environment.
+
+    Example: kashop gateway set epay-main --type epay --option url=https://pay.example.com --option pid=1001 --option key=@epay.key
+    """
+    if disable and enable:
+        raise click.UsageError("--enable and --disable contradict each other.")
+    values = {**_from_environ(os.environ), **dict(_option(text) for text in options)}
+
+    async def work(shop: Shop) -> None:
+        known = await shop.db.read(reads.find_gateway, name)
+        kind = type_ or (known.type if known else None)
+        if kind is None:
+            raise Invalid.of(
+                "type", "A new account needs --type: one of {known}.", known=", ".join(sorted(shop.plugins.gateway_types))
+            )
+        was_on = bool(known.is_enabled) if known else True
+        is_enabled = not disable and (enable or was_on)
+        shown = label if label is not None else (known.label if known else "")
+        await gateways.configure(shop, name, type=kind, options=values, actor=frame.actor(), label=shown, is_enabled=is_enabled)
+
+    frame.run(data, work)
+    show.as_json({"name": name}) if is_json else show.line(f"Set {name}. Try it with `kashop gateway test {name}`.")
+
+
+def _option(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise click.UsageError("Write an option as NAME=VALUE.")
+    name = name.strip()
+    if value.startswith("@@"):
+        return name, value[1:]
+    if value == "@-":
+        return name, sys.stdin.read().strip()
+    return name, _file(Path(value[1:]), name) if value.startswith("@") else value
+
+
+def _from_environ(environ: Any) -> dict[str, str]:
+    """`KASHOP_OPTION_KEY=…` or its `…_FILE` twin, for the option `key`."""
+    found = {}
+    for variable, value in environ.items():
+        if variable.startswith(ENVIRON):
+            name = variable.removeprefix(ENVIRON).lower()
+            twin = name.removesuffix("_file")
+            found[twin] = _file(Path(value), twin) if twin != name else value
+    return found
+
+
+def _file(path: Path, name: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise Invalid.of(name, "The file {path} is not UTF-8 text.", path=path) from None
+
+
+@gateway.command("list")
+@frame.shop_options
+def list_(*, data: Path, is_json: bool) -> None:
+    """Every account, with the names of its secrets and not their values."""
+
+    async def work(shop: Shop) -> list[dict[str, Any]]:
+        return [_account(shop, a) for a in await shop.db.read(reads.gateways)]
+
+    found = frame.run(data, work)
+    if is_json:
+        show.as_json(found)
+        return
+    rows = [
+        (
+            a["name"],
+            a["type"],
+            a["label"],
+            "on" if a["is_enabled"] else "off",
+            " ".join(f"{k}={v}" for k, v in a["options"].items() if v) + "".join(f" {s}=…" for s in a["secrets"]),
+            a["problem"],
+        )
+        for a in found
+    ]
+    show.table(
+        ("NAME", "TYPE", "LABEL", "", "OPTIONS", ""), rows, empty="No gateway yet: `kashop gateway types` shows what there is."
+    )
+
+
+def _account(shop: Shop, account: GatewayAccount) -> dict[str, Any]:
+    kind = shop.plugins.gateway_types.get(account.type)
+    return {
+        "name": account.name,
+        "type": account.type,
+        "label": account.label,
+        "is_enabled": bool(account.is_enabled),
+        "options": msgspec.json.decode(account.options, type=dict[str, str]),
+        "secrets": [o.name for o in kind.options if o.is_secret] if kind else [],
+        "problem": "" if kind else "its plugin is not loaded",
+    }
+
+
+@gateway.command("test")
+@click.argument("name")
+@frame.shop_options
+@click.pass_context
+def test(ctx: click.Context, *, name: str, data: Path, is_json: bool) -> None:
+    """Try an account's keys and its reachability; moves no money. Exit 1 when something is wrong."""
+    findings: list[Finding] = frame.run(data, lambda shop: gateways.test(shop, name))
+    if is_json:
+        show.as_json({"ok": all(f.is_ok for f in findings), "findings": [msgspec.structs.asdict(f) for f in findings]})
+    else:
+        for f in findings:
+            show.line(f"{'ok ' if f.is_ok else 'BAD'}  {f.subject}{f': {f.advice}' if f.advice else ''}")
+    if not all(f.is_ok for f in findings):
+        ctx.exit(1)
+
+
+@gateway.command("enable")
+@click.argument("name")
+@frame.shop_options
+def enable(*, name: str, data: Path, is_json: bool) -> None:
+    """Offer an account to buyers."""
+    frame.run(data, lambda shop: gateways.set_enabled(shop, name, True, frame.actor()))
+    show.as_json({"name": name, "is_enabled": True}) if is_json else show.line(f"{name} is on.")
+
+
+@gateway.command("disable")
+@click.argument("name")
+@frame.shop_options
+def disable(*, name: str, data: Path, is_json: bool) -> None:
+    """Offer an account to nobody; payments already begun still arrive."""
+    frame.run(data, lambda shop: gateways.set_enabled(shop, name, False, frame.actor()))
+    show.as_json({"name": name, "is_enabled": False}) if is_json else show.line(f"{name} is off.")

@@ -1,0 +1,35 @@
+"""What `codes import` and `product import` say of a stock file. Never a code."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kashop.flows.restock import Report
+
+
+def name_of(path: Path) -> str:
+    """A file's name as the shop may keep it, whatever bytes the disk has for it."""
+    return os.fsencode(path.name).decode("utf-8", "replace")[:200]
+
+
+def told(report: Report) -> dict[str, Any]:
+    """A report for a script: the shape without its samples."""
+    shape = report.shape
+    values = {name: getattr(report, name) for name in report.__struct_fields__ if name != "shape"}
+    return {
+        **values,
+        "rejects": [msgspec.structs.asdict(r) for r in report.rejects],
+        "shape": {
+            "format": shape.format,
+            "encoding": shape.encoding,
+            "separator": shape.separator,
+            "columns": list(shape.columns),
+            "joiner": shape.joiner if len(shape.columns) > 1 else None,
+            "ignored": list(shape.ignored),
+            "cost_column": shape.cost_column,
+            "expiry_column": shape.expiry_column,
+            "sheet": shape.sheet,
+        },
+    }

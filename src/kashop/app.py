@@ -11,11 +11,13 @@ from litestar.datastructures import State
 from kashop.jobs import reads as jobs
 from kashop.jobs.runner import Runner
 from kashop.jobs.schedule import SCHEDULE
+from kashop.lib import logs
 from kashop.lib.clock import Clock
 from kashop.settings.config import Config
 from kashop.shop import Shop
 from kashop.web import admin, api, callbacks, health, plugins, storefront
 from kashop.web.admin.page import Panel
+from kashop.web.admin.stash import Stash
 from kashop.web.edge import Edge, EdgeRules
 from kashop.web.errors import Errors
 from kashop.web.pages import Pages
@@ -43,6 +45,7 @@ async def running(
 
     `is_strict` makes a name that a template misspells an error: for tests and theme authors.
     """
+    logs.configure(config.log_format, config.log_level)
     shop = await Shop.open(config, clock=clock, is_server=True, safe_mode=safe_mode)
     runner = Runner(shop) if with_jobs else None
     try:
@@ -65,6 +68,7 @@ def make_app(shop: Shop, *, runner: Runner | None = None, is_strict: bool = Fals
         "shop": shop,
         "pages": pages,
         "panel": panel,
+        "stash": Stash(shop.clock),
         "job_times": runner.last_run if runner is not None else None,
         "job_runs": jobs.last_runs,
         "job_names": [(job.name, job.every) for job in SCHEDULE],

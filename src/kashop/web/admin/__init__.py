@@ -2,9 +2,35 @@
 
 from litestar.types import ControllerRouterHandler
 
-from kashop.web.admin import assets, login
+from kashop.web.admin import (
+    assets,
+    categories,
+    codes,
+    dashboard,
+    exceptions,
+    gateways,
+    jobs,
+    login,
+    orders,
+    products,
+    settings,
+    staff,
+    stock,
+)
 
-route_handlers: list[ControllerRouterHandler] = [
-    *assets.route_handlers,
-    *login.route_handlers,
-]
+_PAGES = (
+    assets,
+    login,
+    dashboard,
+    orders,
+    exceptions,
+    products,
+    categories,
+    codes,
+    stock,
+    gateways,
+    settings,
+    staff,
+    jobs,
+)
+route_handlers: list[ControllerRouterHandler] = [handler for page in _PAGES for handler in page.route_handlers]

@@ -6,9 +6,9 @@ from litestar.response import Redirect
 
 from kashop.accounts import reads, writes
 from kashop.flows import login
-from kashop.lib.errors import Invalid, NotFound, Refusal, TooMany
-from kashop.web.admin.page import Shown, again, answer, panel_of, see
-from kashop.web.forms import Form, read_form
+from kashop.lib.errors import Invalid, NotFound, TooMany
+from kashop.web.admin.page import Shown, again, answer, refused_as, see
+from kashop.web.forms import read_form
 from kashop.web.guards import Needs, form_of
 from kashop.web.sessions import (
     AnyRequest,
@@ -20,7 +20,6 @@ from kashop.web.sessions import (
     shop_of,
     signed_in,
 )
-from kashop.web.text import translations
 
 MOST_PASSWORD = 256
 
@@ -47,7 +46,7 @@ async def log_in(request: AnyRequest) -> Response[bytes] | Redirect:
     except Invalid as refused:
         return answer(request, "login.html", status=422, form=again(request, form, refused), next=wanted)
     except (login.WrongLogin, TooMany) as refused:
-        shown = _refused(request, form, refused)
+        shown = refused_as(request, form, refused)
         return answer(request, "login.html", status=refused.status, form=shown, next=wanted)
     response = see(wanted)
     for cookie in cookies_for(shop, opened):
@@ -100,7 +99,7 @@ async def change_password(request: AnyRequest) -> Response[bytes] | Redirect:
     except Invalid as refused:
         return await _account(request, again(request, form, refused), 422)
     except login.WrongLogin as refused:
-        return await _account(request, _refused(request, form, refused), refused.status)
+        return await _account(request, refused_as(request, form, refused), refused.status)
     return see("/admin/account", "password")
 
 
@@ -127,10 +126,6 @@ async def _account(request: AnyRequest, form: Shown | None = None, status: int =
         has_password=bool(staff.password_hash),
         sessions=[(s.session_hash.hex()[:16], s, s.session_hash == me.session_hash) for s in sessions],
     )
-
-
-def _refused(request: AnyRequest, form: Form, refused: Refusal) -> Shown:
-    return Shown(form, {}, (translations(panel_of(request).locale(request.scope)).refusal(refused),))
 
 
 def _next(wanted: str) -> str:

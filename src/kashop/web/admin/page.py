@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from kashop.accounts.rules import may
 from kashop.accounts.types import SignedIn
-from kashop.lib.errors import FieldError, Invalid, NotFound
+from kashop.lib.errors import FieldError, Invalid, NotFound, Refusal
 from kashop.lib.money import Money
 from kashop.shop import Shop
 from kashop.web.admin import words
@@ -162,6 +162,11 @@ def again(request: AnyRequest, form: Form, refused: Invalid) -> Shown:
     for error in refused.fields:
         errors.setdefault(error.field, catalogue.field_error(error))
     return Shown(form, errors, _elsewhere(form, refused.fields, errors))
+
+
+def refused_as(request: AnyRequest, form: Form, refused: Refusal) -> Shown:
+    """A form that was refused as a whole, shown again with the reason above it."""
+    return Shown(form, {}, (translations(panel_of(request).locale(request.scope)).refusal(refused),))
 
 
 def _elsewhere(form: Form, fields: Sequence[FieldError], errors: Mapping[str, str]) -> tuple[str, ...]:

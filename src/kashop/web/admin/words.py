@@ -69,7 +69,72 @@ FORMAT = {"txt": "Text, one code a line", "csv": "CSV", "tsv": "TSV", "xlsx": "E
 LATE = {"deliver": "Deliver if stock is left", "hold": "Hand it to staff"}
 LOCALE = {"zh_Hans": "简体中文", "en": "English"}
 
+QUESTION = {
+    "text": "Text",
+    "number": "Digits",
+    "email": "E-mail",
+    "phone": "Phone",
+    "select": "Choice",
+    "checkbox": "Tick box",
+}
+
+PERMISSION = {
+    "dashboard.view": "See the overview",
+    "self.edit": "Change the own password",
+    "products.view": "See products",
+    "products.edit": "Change products and categories",
+    "stock.view": "See stock",
+    "codes.import": "Import codes",
+    "orders.view": "See orders",
+    "orders.note": "Write notes on orders",
+    "orders.deliver": "Deliver by hand",
+    "orders.cancel": "Cancel orders",
+    "orders.confirm": "Confirm payments by hand",
+    "exceptions.view": "See exceptions",
+    "exceptions.close": "Close exceptions",
+    "gateways.view": "See and test gateways",
+    "gateways.edit": "Change gateways",
+    "settings.edit": "Change settings",
+    "staff.edit": "Change the staff",
+    "jobs.view": "See jobs",
+}
+
+REASON = {
+    "duplicate_in_file": "Twice in this file",
+    "duplicate_in_stock": "The shop has had it before",
+    "empty": "Empty",
+    "missing_column": "A column is missing",
+    "extra_column": "A column too many",
+    "control_character": "Has control characters",
+    "bad_unicode": "Not whole text",
+    "too_long": "Too long",
+    "bad_json": "Not JSON",
+    "spreadsheet_changed": "Changed by the spreadsheet program",
+    "bad_cost": "The cost is no amount",
+    "bad_expiry": "The expiry is no date",
+    "invisible_character": "Has invisible characters",
+    "full_width": "Has full-width characters",
+    "outer_space": "Begins or ends with a space",
+    "number_cell": "A number cell: leading zeros may be lost",
+}
+GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments"}
+JOB = {
+    "expire_orders": "End unpaid orders",
+    "query_attempts": "Ask gateways about open payments",
+    "sweep_undelivered": "Deliver what waits",
+    "read_callbacks": "Read callbacks left unread",
+    "reload_settings": "Take up changed settings",
+    "forget": "Drop what is past its keeping",
+}
+ORIGIN = {"bundled": "In the box", "package": "Package", "file": "File"}
+
 _KINDS = {
+    "reason": REASON,
+    "group": GROUP,
+    "job": JOB,
+    "origin": ORIGIN,
+    "permission": PERMISSION,
+    "question": QUESTION,
     "order": ORDER,
     "exception": EXCEPTION,
     "attempt": ATTEMPT,

@@ -1,0 +1,44 @@
+"""What staff see first: today's figures, and what waits for a person."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from litestar import Response, get
+
+from kashop.analytics import reads as analytics
+from kashop.catalog import reads as catalog
+from kashop.orders import reads as orders
+from kashop.payments import reads as payments
+from kashop.shop import Shop
+from kashop.web.admin.page import answer
+from kashop.web.guards import Needs
+from kashop.web.sessions import AnyRequest, shop_of
+
+
+@get("/admin", guards=[Needs("dashboard.view")])
+async def dashboard(request: AnyRequest) -> Response[bytes]:
+    """The overview."""
+    shop = shop_of(request)
+    return answer(
+        request,
+        "dashboard.html",
+        today=await shop.db.read(analytics.day, _midnight(shop)),
+        desk=await shop.db.read(analytics.desk),
+        low=await shop.db.read(analytics.low_stock),
+        exceptions=await shop.db.read(orders.desk, limit=6),
+        orders=await shop.db.read(orders.page, 2**62, limit=8),
+        is_new={
+            "product": not await shop.db.read(catalog.products),
+            "gateway": not any(g.is_enabled for g in await shop.db.read(payments.gateways)),
+        },
+    )
+
+
+def _midnight(shop: Shop) -> int:
+    """When today began where the shop is."""
+    zone = ZoneInfo(shop.settings.text("shop.timezone"))
+    now = datetime.fromtimestamp(shop.clock.now() / 1000, UTC).astimezone(zone)
+    return int(now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp() * 1000)
+
+
+route_handlers = [dashboard]

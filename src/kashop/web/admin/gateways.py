@@ -1,0 +1,179 @@
+"""Payment gateways: the accounts, their options, and whether they work. A secret goes in and never comes out again."""
+
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from kashop.flows import gateways
+from kashop.lib.errors import Conflict, FieldError, Invalid, NotFound
+from kashop.payments import reads
+from kashop.payments.rows import GatewayAccount
+from kashop.payments.types import Finding, GatewayType
+from kashop.shop import Shop
+from kashop.web.admin.page import Shown, again, answer, refused_as, see
+from kashop.web.forms import Form
+from kashop.web.guards import Needs, form_of
+from kashop.web.sessions import AnyRequest, actor_of, shop_of
+
+
+@get("/admin/gateways", guards=[Needs("gateways.view")])
+async def gateway_list(request: AnyRequest) -> Response[bytes]:
+    """Every account, and the types there are."""
+    return await _list(request)
+
+
+@get("/admin/gateways/new/{kind:str}", guards=[Needs("gateways.edit")])
+async def new_gateway(request: AnyRequest, kind: FromPath[str]) -> Response[bytes]:
+    """An empty form of a type."""
+    return _page(request, _kind(shop_of(request), kind), None)
+
+
+@post("/admin/gateways/new/{kind:str}", guards=[Needs("gateways.edit")])
+async def add_gateway(request: AnyRequest, kind: FromPath[str]) -> Response[bytes] | Redirect:
+    """Add an account."""
+    found = _kind(shop_of(request), kind)
+    name = form_of(request).raw("name").strip()
+    if await shop_of(request).db.read(reads.find_gateway, name) is not None:
+        refused = Invalid.of("name", "This is already in use.")
+        return _page(request, found, None, again(request, form_of(request), refused), 422)
+    return await _save(request, found, None, name)
+
+
+@get("/admin/gateways/{name:str}", guards=[Needs("gateways.view")])
+async def gateway_page(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
+    """One account in its form."""
+    account = await _account(request, name)
+    return _page(request, shop_of(request).plugins.gateway_types.get(account.type), account)
+
+
+@post("/admin/gateways/{name:str}", guards=[Needs("gateways.edit")])
+async def edit_gateway(request: AnyRequest, name: FromPath[str]) -> Response[bytes] | Redirect:
+    """Change an account."""
+    account = await _account(request, name)
+    return await _save(request, _kind(shop_of(request), account.type), account, name)
+
+
+@post("/admin/gateways/{name:str}/enable", guards=[Needs("gateways.edit")])
+async def enable(request: AnyRequest, name: FromPath[str]) -> Response[bytes] | Redirect:
+    """Offer it to buyers."""
+    return await _switch(request, name, is_enabled=True)
+
+
+@post("/admin/gateways/{name:str}/disable", guards=[Needs("gateways.edit")])
+async def disable(request: AnyRequest, name: FromPath[str]) -> Response[bytes] | Redirect:
+    """Offer it no more. Callbacks for payments that are on their way are still read."""
+    return await _switch(request, name, is_enabled=False)
+
+
+@post("/admin/gateways/{name:str}/test", guards=[Needs("gateways.view")])
+async def test(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
+    """Try it, moving no money."""
+    account, shop = await _account(request, name), shop_of(request)
+    shop.limits.take("gateway test", name, most=10, seconds=60)
+    findings = await gateways.test(shop, name)
+    return _page(request, shop.plugins.gateway_types.get(account.type), account, findings=findings)
+
+
+async def _switch(request: AnyRequest, name: str, *, is_enabled: bool) -> Response[bytes] | Redirect:
+    try:
+        await gateways.set_enabled(shop_of(request), name, is_enabled, actor_of(request))
+    except (Invalid, Conflict) as refused:
+        return await _list(request, refused_as(request, form_of(request), refused), refused.status)
+    return see("/admin/gateways", "enabled" if is_enabled else "disabled")
+
+
+async def _save(request: AnyRequest, kind: GatewayType, account: GatewayAccount | None, name: str) -> Response[bytes] | Redirect:
+    form = form_of(request)
+    try:
+        label, options = form.text("label", most=60), _options(form, kind)
+        form.done()
+        await gateways.configure(
+            shop_of(request),
+            name,
+            type=kind.type,
+            options=options,
+            actor=actor_of(request),
+            label=label,
+            is_enabled=form.flag("is_enabled"),
+        )
+    except Invalid as refused:
+        named = {o.name for o in kind.options}
+        fields = [FieldError(f"option-{e.field}" if e.field in named else e.field, e.message, e.params) for e in refused.fields]
+        shown = again(request, form, Invalid(refused.message, fields=fields))
+        return _page(request, kind, account, shown, 422)
+    except Conflict as refused:
+        return _page(request, kind, account, refused_as(request, form, refused), refused.status)
+    return see(f"/admin/gateways/{name}", "saved")
+
+
+def _options(form: Form, kind: GatewayType) -> dict[str, str]:
+    """What was filled in; a secret left empty keeps what it was."""
+    options = {}
+    for option in kind.options:
+        field = f"option-{option.name}"
+        if option.kind == "flag":
+            options[option.name] = "1" if form.flag(field) else "0"
+        elif option.is_secret:
+            value = form.text(field, most=8000, is_long=True)
+            if value:
+                options[option.name] = value
+        else:
+            options[option.name] = form.text(field, most=2000)
+    return options
+
+
+async def _account(request: AnyRequest, name: str) -> GatewayAccount:
+    account = await shop_of(request).db.read(reads.find_gateway, name)
+    if account is None:
+        raise NotFound("There is no gateway {name}.", name=name[:40])
+    return account
+
+
+def _kind(shop: Shop, name: str) -> GatewayType:
+    kind = shop.plugins.gateway_types.get(name)
+    if kind is None:
+        raise NotFound("There is no such kind of gateway.")
+    return kind
+
+
+async def _list(request: AnyRequest, form: Shown | None = None, status: int = 200) -> Response[bytes]:
+    shop = shop_of(request)
+    types = shop.plugins.gateway_types
+    return answer(
+        request,
+        "gateways.html",
+        status=status,
+        form=form or Shown(),
+        rows=[(account, types.get(account.type)) for account in await shop.db.read(reads.gateways)],
+        types=[kind for kind in types.values() if not kind.is_practice or shop.settings.flag("shop.practice")],
+        troubled=[p for p in shop.plugins.plugins if p.problem],
+    )
+
+
+def _page(
+    request: AnyRequest,
+    kind: GatewayType | None,
+    account: GatewayAccount | None,
+    form: Shown | None = None,
+    status: int = 200,
+    findings: list[Finding] | None = None,
+) -> Response[bytes]:
+    stored: dict[str, Any] = msgspec.json.decode(account.options) if account else {}
+    base = shop_of(request).base_url
+    return answer(
+        request,
+        "gateway.html",
+        status=status,
+        form=form or Shown(),
+        kind=kind,
+        account=account,
+        stored=stored,
+        findings=findings,
+        callback_url=f"{base}/pay/{account.name}/callback" if account else "",
+    )
+
+
+route_handlers = [gateway_list, new_gateway, add_gateway, gateway_page, edit_gateway, enable, disable, test]

@@ -1,0 +1,224 @@
+"""Orders: the list, one with all that happened to it, and what staff may do about it."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from kashop.accounts import reads as accounts
+from kashop.audit import reads as audit
+from kashop.audit.types import Told
+from kashop.db import Reader
+from kashop.flows import attempts, checkout, deliver, settle
+from kashop.lib.errors import Conflict, Invalid, NotFound, Refusal
+from kashop.orders import reads as orders
+from kashop.orders import writes as order_writes
+from kashop.orders.rules import PAID
+from kashop.orders.types import Line, Order, OrderException
+from kashop.payments import reads as payments
+from kashop.payments.rows import Attempt, Callback, Receipt
+from kashop.web.admin import words
+from kashop.web.admin.page import Shown, again, answer, cursor, refused_as, see
+from kashop.web.guards import Needs, form_of
+from kashop.web.sessions import AnyRequest, actor_of, shop_of
+
+PAGE = 50
+MOST_ENTRIES = 100
+_BLOTTED = frozenset({"sign", "signature", "sig", "key", "token", "secret", "password"})
+
+
+class About(msgspec.Struct, frozen=True):
+    """An order with all that the panel shows of it."""
+
+    order: Order
+    lines: list[Line]
+    exceptions: list[OrderException]
+    attempts: list[Attempt]
+    receipts: list[Receipt]
+    callbacks: list[Callback]
+    timeline: list[Told]
+    gateways: dict[int, str]
+    staff: dict[str, str]
+
+
+@get("/admin/orders", guards=[Needs("orders.view")])
+async def order_list(request: AnyRequest) -> Response[bytes] | Redirect:
+    """Orders by state, number or contact, newest first."""
+    shop, asked = shop_of(request), request.query_params
+    subject, status = asked.get("q", "").strip()[:254], asked.get("status", "")
+    if subject and (found := await shop.db.read(orders.find, subject.upper())) is not None:
+        return see(f"/admin/orders/{found.order_no}")
+    before = cursor(request)
+    if subject:
+        rows = await shop.db.read(orders.page_of_contact, subject, before, limit=PAGE + 1)
+    elif status in words.ORDER:
+        rows = await shop.db.read(orders.page_of_status, status, before, limit=PAGE + 1)
+    else:
+        rows, status = await shop.db.read(orders.page, before, limit=PAGE + 1), ""
+    kept = {k: v for k, v in (("q", subject), ("status", status)) if v}
+    older = urlencode({**kept, "before": rows[PAGE - 1].order_id}) if len(rows) > PAGE else ""
+    return answer(
+        request,
+        "orders.html",
+        rows=rows[:PAGE],
+        subject=subject,
+        wanted=status,
+        statuses=list(words.ORDER),
+        older=older,
+        is_first="before" not in asked,
+    )
+
+
+@get("/admin/orders/{order_no:str}", guards=[Needs("orders.view")])
+async def order_page(request: AnyRequest, order_no: FromPath[str]) -> Response[bytes]:
+    """One order."""
+    return await _page(request, order_no)
+
+
+@post("/admin/orders/{order_no:str}/confirm", guards=[Needs("orders.confirm")])
+async def confirm(request: AnyRequest, order_no: FromPath[str]) -> Response[bytes] | Redirect:
+    """Vouch that the rest was paid (补单)."""
+    form = form_of(request)
+    try:
+        reference, note = form.text("reference", most=64, least=1), form.text("confirm_note", most=500, least=1)
+        form.done()
+        status = await settle.confirm(shop_of(request), order_no, reference=reference, note=note, actor=actor_of(request))
+    except Invalid as refused:
+        return await _page(request, order_no, again(request, form, refused), 422)
+    except Conflict as refused:
+        return await _refused(request, order_no, refused)
+    return see(f"/admin/orders/{order_no}", "confirmed" if status in PAID else "confirmed_waiting")
+
+
+@post("/admin/orders/{order_no:str}/lines/{line:str}/deliver", guards=[Needs("orders.deliver")])
+async def deliver_line(request: AnyRequest, order_no: FromPath[str], line: FromPath[str]) -> Response[bytes] | Redirect:
+    """Deliver one line by hand: as many entries as were bought."""
+    form = form_of(request)
+    try:
+        if not (line.isascii() and line.isdigit() and len(line) < 19):
+            raise NotFound("There is no such page.")
+        rows = form.rows("content")[:MOST_ENTRIES]
+        entries = [form.text(f"content-{n}-text", most=8192, least=1, is_long=True) for n in rows]
+        form.done()
+        await deliver.deliver_by_hand(shop_of(request), order_no, int(line), entries, actor_of(request))
+    except Invalid as refused:
+        return await _page(request, order_no, again(request, form, refused), 422)
+    except Conflict as refused:
+        return await _refused(request, order_no, refused)
+    return see(f"/admin/orders/{order_no}", "delivered")
+
+
+@post("/admin/orders/{order_no:str}/cancel", guards=[Needs("orders.cancel")])
+async def cancel(request: AnyRequest, order_no: FromPath[str]) -> Response[bytes] | Redirect:
+    """End an unpaid order."""
+    shop, form = shop_of(request), form_of(request)
+    order = await shop.db.read(_order, order_no)
+    try:
+        reason = form.text("reason", most=300, least=1)
+        form.done()
+        await checkout.cancel(shop, order, actor_of(request), reason=reason)
+    except Invalid as refused:
+        return await _page(request, order_no, again(request, form, refused), 422)
+    except Conflict as refused:
+        return await _refused(request, order_no, refused)
+    return see(f"/admin/orders/{order_no}", "cancelled")
+
+
+@post("/admin/orders/{order_no:str}/query", guards=[Needs("orders.view")])
+async def query(request: AnyRequest, order_no: FromPath[str]) -> Redirect:
+    """Ask the gateways now what became of an unpaid order."""
+    shop = shop_of(request)
+    order = await shop.db.read(_order, order_no)
+    shop.limits.take("staff query", order.order_no, most=10, seconds=60)
+    await attempts.query_open(shop, order.order_id, actor_of(request))
+    return see(f"/admin/orders/{order_no}", "asked")
+
+
+@post("/admin/orders/{order_no:str}/note", guards=[Needs("orders.note")])
+async def note(request: AnyRequest, order_no: FromPath[str]) -> Response[bytes] | Redirect:
+    """Replace the staff's note."""
+    shop, form = shop_of(request), form_of(request)
+    order = await shop.db.read(_order, order_no)
+    try:
+        text = form.text("note", most=2000, is_long=True)
+        form.done()
+    except Invalid as refused:
+        return await _page(request, order_no, again(request, form, refused), 422)
+    await shop.db.write(order_writes.set_note, order.order_id, text, actor_of(request))
+    return see(f"/admin/orders/{order_no}", "saved")
+
+
+async def _refused(request: AnyRequest, order_no: str, refused: Refusal) -> Response[bytes]:
+    return await _page(request, order_no, refused_as(request, form_of(request), refused), refused.status)
+
+
+async def _page(request: AnyRequest, order_no: str, form: Shown | None = None, status: int = 200) -> Response[bytes]:
+    shop = shop_of(request)
+    about = await shop.db.read(_about, order_no)
+    return answer(
+        request,
+        "order.html",
+        status=status,
+        form=form or Shown(),
+        about=about,
+        fields={line.line_id: msgspec.json.decode(line.fields, type=dict[str, str]) for line in about.lines},
+        happened=[(told, _who(told, about.staff), _more(told)) for told in reversed(about.timeline)],
+        received=[(callback, _readable(callback)) for callback in about.callbacks],
+        is_payable=about.order.status in ("pending", "expired", "cancelled"),
+    )
+
+
+def _order(db: Reader, order_no: str) -> Order:
+    order = orders.find(db, order_no)
+    if order is None:
+        raise NotFound("There is no order {order_no}.", order_no=order_no)
+    return order
+
+
+def _about(db: Reader, order_no: str) -> About:
+    order = _order(db, order_no)
+    return About(
+        order=order,
+        lines=orders.lines(db, order.order_id),
+        exceptions=orders.exceptions(db, order.order_id),
+        attempts=payments.attempts(db, order.order_id),
+        receipts=payments.receipts(db, order.order_id),
+        callbacks=payments.callbacks_of_order(db, order.order_id),
+        timeline=audit.timeline(db, "order", order.order_id),
+        gateways={g.gateway_id: g.name for g in payments.gateways(db)},
+        staff={str(s.staff_id): s.email for s in accounts.everyone(db)},
+    )
+
+
+def _who(told: Told, staff: dict[str, str]) -> str:
+    return staff.get(told.actor_ref, told.actor_ref) if told.actor_kind == "staff" else told.actor_ref
+
+
+def _more(told: Told) -> str:
+    """An event's facts in a line. Payloads hold references only; lists of codes' ids are told as their number."""
+    payload: dict[str, Any] = msgspec.json.decode(told.payload)
+    facts = [f"{name} {_short(value)}" for name, value in payload.items() if value not in ("", None, [])]
+    return " · ".join(([told.reason] if told.reason else []) + facts)
+
+
+def _short(value: Any) -> str:
+    return f"×{len(value)}" if isinstance(value, list) else str(value)
+
+
+def _readable(callback: Callback) -> str:
+    """What a gateway sent, with its signature blotted out."""
+    return "\n".join(_pairs(raw.decode("utf-8", "replace")) for raw in (callback.query, callback.body) if raw)
+
+
+def _pairs(text: str) -> str:
+    pairs: Sequence[tuple[str, str]] = parse_qsl(text[:4000], keep_blank_values=True)
+    if not pairs:
+        return text[:4000]
+    return "\n".join(f"{name} = {'•••' if name.lower() in _BLOTTED else value}" for name, value in pairs)
+
+
+route_handlers = [order_list, order_page, confirm, deliver_line, cancel, query, note]

@@ -1,0 +1,64 @@
+"""Settings: every one of the table that may be changed here, by group, with who changed it last."""
+
+from itertools import groupby
+
+from litestar import Response, get, post
+from litestar.response import Redirect
+
+from kashop.accounts import reads as accounts
+from kashop.flows import settings
+from kashop.lib.errors import Invalid
+from kashop.settings import SETTINGS, reads
+from kashop.settings.table import Setting
+from kashop.web.admin.page import Shown, again, answer, see
+from kashop.web.guards import Needs, form_of
+from kashop.web.sessions import AnyRequest, actor_of, shop_of
+
+
+@get("/admin/settings", guards=[Needs("settings.edit")])
+async def settings_page(request: AnyRequest) -> Response[bytes]:
+    """All of them."""
+    return await _page(request)
+
+
+@post("/admin/settings", guards=[Needs("settings.edit")])
+async def change_settings(request: AnyRequest) -> Response[bytes] | Redirect:
+    """Store those that differ, all or none."""
+    shop, form = shop_of(request), form_of(request)
+    try:
+        values: dict[str, object] = {}
+        for setting in _open_ones():
+            value: object = form.flag(setting.name) if setting.kind == "flag" else form.raw(setting.name).replace("\r\n", "\n")
+            is_sent = setting.kind == "flag" or setting.name in form
+            if is_sent and str(value) != str(shop.settings[setting.name]):
+                values[setting.name] = value
+        if values:
+            await settings.change(shop, values, actor_of(request))
+    except Invalid as refused:
+        return await _page(request, again(request, form, refused), 422)
+    return see("/admin/settings", "saved")
+
+
+def _open_ones() -> list[Setting]:
+    return [s for s in SETTINGS.values() if not s.is_fixed]
+
+
+async def _page(request: AnyRequest, form: Shown | None = None, status: int = 200) -> Response[bytes]:
+    shop = shop_of(request)
+    staff = {f"staff:{s.staff_id}": s.email for s in await shop.db.read(accounts.everyone)}
+    changes = {
+        c.name: (c.updated_at, staff.get(c.updated_by, c.updated_by)) for c in (await shop.db.read(reads.changes)).values()
+    }
+    return answer(
+        request,
+        "settings.html",
+        status=status,
+        form=form or Shown(),
+        groups=[(group, list(rows)) for group, rows in groupby(_open_ones(), key=lambda s: s.group)],
+        fixed=[s for s in SETTINGS.values() if s.is_fixed and s.name != "shop.id"],
+        values=shop.settings,
+        changes=changes,
+    )
+
+
+route_handlers = [settings_page, change_settings]

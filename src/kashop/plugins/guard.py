@@ -5,7 +5,7 @@ failure of the shop.
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 import msgspec
 
@@ -96,7 +96,7 @@ class Guarded:
 def _checked(value: T, kind: Any) -> T:
     """`value`, once it is of its kind: field types too, since frozen Structs do not check them when made."""
     msgspec.convert(msgspec.to_builtins(value), kind)
-    if kind is not list[Finding] and not isinstance(value, kind):
+    if not isinstance(value, get_origin(kind) if get_origin(kind) is list else kind):
         raise TypeError(f"not a {kind}")
     return value
 

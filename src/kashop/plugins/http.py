@@ -9,7 +9,9 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -108,10 +110,13 @@ class Http:
 
     async def _send(self, method: str, url: str, *, limit: int, **what: Any) -> HttpReply:
         try:
+            _ = urlsplit(url).port  # a port beyond 65535 is a ValueError here, and an OverflowError deep below
             async with asyncio.timeout(self._total):
                 return await self._read(method, url, min(limit, MOST_LIMIT), what)
         except _NOT_SENT as error:
             raise HttpFailed(f"no connection ({type(error).__name__})", is_unclear=False) from None
+        except ValueError:  # UnicodeError too: a host name that cannot be one
+            raise HttpFailed("the address is none", is_unclear=False) from None
         except TimeoutError:
             raise HttpFailed(f"no answer within {self._total:g} s", is_unclear=True) from None
         except httpx.HTTPError as error:
@@ -136,11 +141,11 @@ class Http:
             self._client = httpx.AsyncClient(
                 timeout=self._timeout,
                 follow_redirects=False,
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 trust_env=False,
                 headers={"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"},
                 limits=httpx.Limits(max_connections=40, max_keepalive_connections=10),
             )
-        self._client.cookies.clear()
         return self._client
 
 

@@ -37,7 +37,11 @@ def is_same(told: str, expected: str) -> bool:
 
     Nothing equals an empty expectation.
     """
-    return bool(expected) and hmac.compare_digest(told.encode(), expected.encode())
+    return bool(expected) and hmac.compare_digest(_bytes(told), _bytes(expected))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")
 
 
 def form_fields(raw: bytes) -> dict[str, str]:

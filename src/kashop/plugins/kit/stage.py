@@ -58,6 +58,8 @@ class Mouth:
     headers: dict[str, str] = field(default_factory=dict)
     mood: str = "answers"
     """answers, hangs (never answers), hangs_up (closes without a word), endless (a body without end)."""
+    heads: list[str] = field(default_factory=list)
+    """The whole heads of the requests."""
     heard: list[tuple[str, bytes]] = field(default_factory=list)
 
     server: asyncio.Server | None = None
@@ -81,9 +83,13 @@ class Mouth:
         """One connection, one answer."""
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            self.heads.append(head)
             length = next((int(h[15:]) for h in head.split("\r\n") if h.lower().startswith("content-length:")), 0)
             self.heard.append((head.partition("\r\n")[0], await reader.readexactly(length)))
-            await self._answer(writer)
+            if self.mood == "hangs":
+                await reader.read()  # until the client has had enough
+            else:
+                await self._answer(writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             self.heard.append(("", b""))  # the client went away, as it should from an endless body
         finally:
@@ -91,9 +97,6 @@ class Mouth:
 
     async def _answer(self, writer: asyncio.StreamWriter) -> None:
         if self.mood == "hangs_up":
-            return
-        if self.mood == "hangs":
-            await asyncio.sleep(HTTP_SECONDS * 4)
             return
         endless = self.mood == "endless"
         headers = self.headers if endless else {**self.headers, "content-length": str(len(self.body))}

@@ -40,7 +40,6 @@ MAX_HEADERS, MAX_HEADER_BYTES = 100, 32 * KIB
 BODY_SECONDS = 30
 """The longest wait for the next piece of a body."""
 
-KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 FROM_ELSEWHERE = ("/pay/", "/api/", "/x/")
 """Gateways, scripts with a token, plugin pages: no cookie counts there, so no origin does."""
@@ -50,9 +49,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HOST = re.compile(rb"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_]([a-z0-9_.-]{0,252}))(:[0-9]{1,5})?", re.I)
 _ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ODD = re.compile(r"[\x00-\x1f\x7f\\]")
-_FORWARDED = frozenset(
-    {b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"forwarded"}
-)
+_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"forwarded"})
 
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -131,9 +128,7 @@ class Edge:
             await self._http(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        passage = _Passage(
-            dict(scope), dict(scope["headers"]), secrets.token_hex(8), is_head=scope["method"] == "HEAD"
-        )
+        passage = _Passage(dict(scope), dict(scope["headers"]), secrets.token_hex(8), is_head=scope["method"] == "HEAD")
         passage.scope["state"] = {**scope.get("state", {}), "request_id": passage.request_id}
         structlog.contextvars.bind_contextvars(request_id=passage.request_id)
         out = self._sender(passage, send)
@@ -171,11 +166,7 @@ class Edge:
         scope = passage.scope
         peer, port = scope.get("client") or ("", 0)
         if self._rules.is_proxy(peer):
-            told = [
-                h.strip()
-                for h in passage.headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
-                if h.strip()
-            ]
+            told = [h.strip() for h in passage.headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",") if h.strip()]
             for hop in reversed(told):
                 if not _is_address(hop):
                     break
@@ -220,9 +211,7 @@ class Edge:
 
         return outward
 
-    def _with_headers(
-        self, passage: _Passage, headers: list[tuple[bytes, bytes]]
-    ) -> list[tuple[bytes, bytes]]:
+    def _with_headers(self, passage: _Passage, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         present = {name.lower() for name, _ in headers}
         path = passage.scope.get("path", "")
         wanted = [
@@ -259,8 +248,6 @@ def body_limit(path: str) -> int:
 
 
 def _check_shape(scope: Scope) -> Problem | None:
-    if scope["method"] not in KNOWN_METHODS:
-        return Problem(405, "method_not_allowed", "This address does not know that method.")
     headers = scope["headers"]
     if len(headers) > MAX_HEADERS or sum(len(n) + len(v) for n, v in headers) > MAX_HEADER_BYTES:
         return Problem(431, "headers_too_large", "The request's headers are too large.")
@@ -304,11 +291,7 @@ def _check_origin(passage: _Passage) -> Problem | None:
     else:
         origin = passage.headers.get(b"origin")
         is_ours = origin is None or origin.partition(b"://")[2].lower() == passage.headers[b"host"].lower()
-    return (
-        None
-        if is_ours
-        else Problem(403, "cross_site", "This was sent from another site. Open the page here and try again.")
-    )
+    return None if is_ours else Problem(403, "cross_site", "This was sent from another site. Open the page here and try again.")
 
 
 def _check_body(passage: _Passage) -> Problem | None:

@@ -40,6 +40,10 @@ _KEY_PARAMETER = {
     "description": "A new random text, such as a UUID, for each order: the same key and content give the same order again.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
+_PLACES = {
+    "slug": {"type": "string", "pattern": "^[a-z0-9-]{1,64}$"},
+    "no": {"type": "string", "pattern": "^[0-9A-Z]{1,32}$"},
+}
 _ABOUT = (
     "Buy from this shop. Money is a decimal text with its currency, times are RFC 3339 UTC, lists go on by opaque cursors. "
     "Unknown fields are refused; prices are the shop's alone."
@@ -100,7 +104,7 @@ def _operation(operation: Operation, path: str) -> dict[str, Any]:
 
 def _parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        {"name": name, "in": "path", "required": True, "schema": _PLACES[name]}
         for name in re.findall(r"{(\w+)}", path)
     ]
     _, parts = msgspec.json.schema_components([operation.query], ref_template=_REF)

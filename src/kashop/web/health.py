@@ -5,8 +5,8 @@ from typing import Any
 from litestar import Response, get
 from litestar.enums import MediaType
 
-from kashop.db import Reader
 from kashop.lib.clock import MINUTE
+from kashop.settings.reads import settings
 from kashop.web.sessions import AnyRequest, shop_of
 
 LATE = 3 * MINUTE
@@ -34,15 +34,11 @@ async def readyz(request: AnyRequest) -> Response[dict[str, Any]]:
 
 async def _database(request: AnyRequest) -> str:
     try:
-        await shop_of(request).db.read(_look)
+        await shop_of(request).db.read(settings)
     except Exception as error:  # noqa: BLE001  # whatever it is, the shop is not ready; the log has the rest
         shop_of(request).log.error("readyz: the database does not answer", error=repr(error))
         return "does not answer"
     return ""
-
-
-def _look(db: Reader) -> Any:
-    return db.value("SELECT 1")
 
 
 def _jobs(request: AnyRequest) -> str:

@@ -1,12 +1,12 @@
 """The exceptions desk: what a person has to settle, oldest first."""
 
-import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
 from kashop.lib.errors import Conflict, Invalid
 from kashop.orders import reads, writes
+from kashop.web.admin.orders import facts
 from kashop.web.admin.page import Shown, again, answer, cursor, row_id, see
 from kashop.web.guards import Needs, form_of
 from kashop.web.sessions import AnyRequest, actor_of, shop_of
@@ -42,13 +42,9 @@ async def _page(request: AnyRequest, form: Shown | None = None, status: int = 20
         "exceptions.html",
         status=status,
         form=form or Shown(),
-        rows=[(row, _facts(row.detail)) for row in rows[:PAGE]],
+        rows=[(row, facts(row.detail)) for row in rows[:PAGE]],
         newer=rows[PAGE - 1].exception_id if len(rows) > PAGE else 0,
     )
-
-
-def _facts(detail: str) -> str:
-    return " · ".join(f"{k} {v}" for k, v in msgspec.json.decode(detail, type=dict[str, object]).items())
 
 
 route_handlers = [desk, close]

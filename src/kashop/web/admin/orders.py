@@ -28,6 +28,8 @@ from kashop.web.sessions import AnyRequest, actor_of, shop_of
 
 PAGE = 50
 MOST_ENTRIES = 100
+_SILENT = frozenset({"currency", "receipt", "line", "exception", "status"})
+"""Facts of an event that the page shows elsewhere, or that only programs need."""
 _BLOTTED = frozenset({"sign", "signature", "sig", "key", "token", "secret", "password"})
 
 
@@ -166,7 +168,7 @@ async def _page(request: AnyRequest, order_no: str, form: Shown | None = None, s
         form=form or Shown(),
         about=about,
         fields={line.line_id: msgspec.json.decode(line.fields, type=dict[str, str]) for line in about.lines},
-        happened=[(told, _who(told, about.staff), _more(told)) for told in reversed(about.timeline)],
+        happened=[(told, _who(told, about.staff), facts(told.payload)) for told in reversed(about.timeline)],
         received=[(callback, _readable(callback)) for callback in about.callbacks],
         is_payable=about.order.status in ("pending", "expired", "cancelled"),
     )
@@ -198,15 +200,16 @@ def _who(told: Told, staff: dict[str, str]) -> str:
     return staff.get(told.actor_ref, told.actor_ref) if told.actor_kind == "staff" else told.actor_ref
 
 
-def _more(told: Told) -> str:
-    """An event's facts in a line. Payloads hold references only; lists of codes' ids are told as their number."""
-    payload: dict[str, Any] = msgspec.json.decode(told.payload)
-    facts = [f"{name} {_short(value)}" for name, value in payload.items() if value not in ("", None, [])]
-    return " · ".join(([told.reason] if told.reason else []) + facts)
+def facts(payload: str) -> list[tuple[str, str | int]]:
+    """An event's facts as (name, value). Payloads hold references only; a list of codes' ids is told as its length."""
+    known: dict[str, Any] = msgspec.json.decode(payload)
+    return [(k, _short(v)) for k, v in known.items() if k not in _SILENT and v not in ("", None, [])]
 
 
-def _short(value: Any) -> str:
-    return f"×{len(value)}" if isinstance(value, list) else str(value)
+def _short(value: Any) -> str | int:
+    if isinstance(value, list):
+        return len(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def _readable(callback: Callback) -> str:

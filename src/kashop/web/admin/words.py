@@ -128,7 +128,22 @@ JOB = {
 }
 ORIGIN = {"bundled": "In the box", "package": "Package", "file": "File"}
 
+FACT = {
+    "amount": "Amount",
+    "total": "Total",
+    "missing": "Missing",
+    "over": "Too much",
+    "txn": "Transaction",
+    "attempt": "Attempt",
+    "where": "Where",
+    "how": "How",
+    "late": "Late",
+}
+FLAW = {"currency": "Another currency", "method": "Another method", "transaction": "The transaction of another order"}
+
 _KINDS = {
+    "fact": FACT,
+    "flaw": FLAW,
     "reason": REASON,
     "group": GROUP,
     "job": JOB,

@@ -47,6 +47,14 @@ def enable(tx: Tx, staff_id: int, actor: Actor) -> None:
     audit.record(tx, "staff.enabled", actor, ("staff", staff_id))
 
 
+def unlock(tx: Tx, staff_id: int, actor: Actor) -> None:
+    """Forget somebody's failed log-ins, so that they may try again at once."""
+    reads.get(tx, staff_id)
+    sql = "UPDATE staff SET failed_logins = 0, locked_until = 0 WHERE staff_id = :staff_id"
+    tx.run(sql, staff_id=staff_id)
+    audit.record(tx, "staff.unlocked", actor, ("staff", staff_id))
+
+
 def change_password(tx: Tx, staff_id: int, password_hash: str, actor: Actor, *, keep: bytes = b"") -> None:
     """Set a new password and end every session but `keep`, and every log-in link."""
     reads.get(tx, staff_id)
@@ -63,16 +71,12 @@ def note_failure(tx: Tx, staff_id: int, actor: Actor) -> int:
              RETURNING failed_logins"""
     failures = int(tx.value(sql, staff_id=staff_id))
     until = rules.lock_after(failures, tx.now)
-    tx.run(
-        "UPDATE staff SET locked_until = :until WHERE staff_id = :staff_id", until=until, staff_id=staff_id
-    )
+    tx.run("UPDATE staff SET locked_until = :until WHERE staff_id = :staff_id", until=until, staff_id=staff_id)
     audit.record(tx, "staff.login_failed", actor, ("staff", staff_id), failures=failures)
     return until
 
 
-def open_session(
-    tx: Tx, staff_id: int, session_hash: bytes, csrf_token: str, browser: Browser, *, old: bytes
-) -> None:
+def open_session(tx: Tx, staff_id: int, session_hash: bytes, csrf_token: str, browser: Browser, *, old: bytes) -> None:
     """Log in: the browser's `old` session ends, a new one begins, the failures are forgotten."""
     end_session(tx, old)
     sql = """INSERT INTO sessions (session_hash, staff_id, csrf_token, created_at, seen_at, expires_at, ip,
@@ -136,9 +140,7 @@ def use_login_link(tx: Tx, link_hash: bytes) -> int | None:
     staff = reads.find_link_owner(tx, link_hash)
     if staff is None:
         return None
-    tx.run(
-        "UPDATE login_links SET used_at = :now WHERE link_hash = :link_hash", now=tx.now, link_hash=link_hash
-    )
+    tx.run("UPDATE login_links SET used_at = :now WHERE link_hash = :link_hash", now=tx.now, link_hash=link_hash)
     return staff.staff_id
 
 

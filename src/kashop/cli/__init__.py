@@ -1,7 +1,7 @@
 """The command line: one file for each group of commands.
 
-Always true: exit 0 means done, 1 refused or failed (one line on stderr says why and what to do), 2 wrong usage (`audit
-verify` says 2 for a broken chain); no command prints a code, a key or a stored password; asking for help imports neither the shop nor the web.
+Always true: exit 0 means done, 1 refused or failed (one line on stderr says why and what to do), 2 wrong usage; `audit verify`
+says 2 for a broken chain. No command prints a code, a key or a stored password. Asking for help imports neither shop nor web.
 """
 
 import os

@@ -23,7 +23,7 @@ def audit() -> None:
 def verify(ctx: click.Context, *, data: Path, is_json: bool) -> None:
     """Read the whole chain; exit 2 with the first event that does not follow.
 
-    A chain that was cut short at its end is whole in itself: compare its head with one that you noted elsewhere (`kashop audit head`).
+    A chain that was cut short at its end is whole in itself: compare its head with one noted elsewhere (`kashop audit head`).
     """
     witness, head = frame.run(data, lambda shop: shop.db.read(_verified))
     if is_json:

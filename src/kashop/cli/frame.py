@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
-from kashop.cli import logs, show
+from kashop.cli import show
+from kashop.lib import logs
 from kashop.lib.actor import Actor
 from kashop.lib.errors import Invalid
 from kashop.settings.config import Config, load
@@ -53,12 +54,13 @@ def default_data() -> Path:
 
 def run(data: Path, work: Callable[[Shop], Awaitable[T]]) -> T:
     """Open the shop, work, close it: beside a running server as well as alone."""
-    logs.to_stderr(load(data))
-    return asyncio.run(_run(data, work))
+    config = configured(data)
+    logs.configure(config.log_format, "warning")
+    return asyncio.run(_run(config, work))
 
 
-async def _run(data: Path, work: Callable[[Shop], Awaitable[T]]) -> T:
-    shop = await Shop.open(configured(data))
+async def _run(config: Config, work: Callable[[Shop], Awaitable[T]]) -> T:
+    shop = await Shop.open(config)
     try:
         return await work(shop)
     finally:

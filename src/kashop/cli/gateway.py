@@ -42,7 +42,8 @@ def types(*, data: Path, is_json: bool) -> None:
         for o in each.options:
             notes = ["secret"] * o.is_secret + ["needed"] * (o.is_required and not o.default)
             notes += [f"one of {', '.join(o.choices)}"] * bool(o.choices) + [f"default {o.default}"] * bool(o.default)
-            show.line(f"  {o.name}: {o.label}{f' ({"; ".join(notes)})' if notes else ''}{f'. {o.help}' if o.help else ''}")
+            said = f" ({'; '.join(notes)})" if notes else ""
+            show.line(f"  {o.name}: {o.label}{said}{f'. {o.help}' if o.help else ''}")
 
 
 def _type_plain(kind: GatewayType) -> dict[str, Any]:
@@ -82,7 +83,7 @@ def set_(
     So that a key stands in no process list and no shell history, give it as `--option key=@FILE`, as `--option key=@-` on stdin,
     or as KASHOP_OPTION_KEY (or KASHOP_OPTION_KEY_FILE) in the environment.
 
-    Example: kashop gateway set epay-main --type epay --option url=https://pay.example.com --option pid=1001 --option key=@epay.key
+    Example: kashop gateway set epay-main --type epay --option url=https://pay.example.com --option pid=1001 --option key=@F
     """
     if disable and enable:
         raise click.UsageError("--enable and --disable contradict each other.")

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import rich_click as click
 
-from kashop.cli import frame, logs, show
+from kashop.cli import frame, show
 from kashop.flows.found import Charter, Founded, found
+from kashop.lib import logs
 
 OWNER = "owner@kashop.local"
 
@@ -42,7 +43,7 @@ def init(
     Example: kashop init --data /srv/shop --owner me@example.com --shop-name 我的小店
     """
     config = frame.configured(data)
-    logs.to_stderr(config)
+    logs.configure(config.log_format, "warning")
     charter = Charter(
         owner=owner,
         owner_password=frame.read_secret(owner_password_file, field="owner_password_file"),

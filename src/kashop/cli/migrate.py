@@ -4,9 +4,10 @@ from pathlib import Path
 
 import rich_click as click
 
-from kashop.cli import frame, logs, show
+from kashop.cli import frame, show
 from kashop.db import migrate as migrations
 from kashop.db.locks import ServerLock
+from kashop.lib import logs
 from kashop.lib.errors import Unavailable
 
 
@@ -17,7 +18,7 @@ from kashop.lib.errors import Unavailable
 def migrate(ctx: click.Context, *, data: Path, is_json: bool, check: bool) -> None:
     """Bring the database to this program's schema. The server does this by itself when it starts."""
     config = frame.configured(data)
-    logs.to_stderr(config)
+    logs.configure(config.log_format, "warning")
     if not config.database.exists():
         raise Unavailable("There is no shop in {data}: make one with `kashop init --data {data}`.", data=config.data)
     todo = migrations.pending(config.database) if check else _applied(config.data, config.database)

@@ -1,10 +1,11 @@
 """The process's log: one line an event, as text for people or JSON for machines, to standard error.
 
 Always true: a traceback shows code and never a variable's value, since that may be a password, a key or a code; what is
-named like a secret is blotted out before it is written.
+named like a secret is blotted out before it is written, in fields and in the queries of addresses.
 """
 
 import logging
+import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -13,6 +14,7 @@ import structlog
 
 _SECRET = ("password", "secret", "token", "authorization", "cookie", "session", "key")
 _BLOT = "•••"
+_IN_TEXT = re.compile(r"(?i)\b(password|secret|token|key|k|sign|csrf|code)=([^&\s\"']+)")
 
 
 def configure(log_format: str = "text", log_level: str = "info") -> None:
@@ -35,10 +37,22 @@ def configure(log_format: str = "text", log_level: str = "info") -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    root = logging.getLogger()
+    root.handlers[:] = [_Libraries()]
+    root.setLevel(max(level, logging.WARNING))
+
+
+class _Libraries(logging.Handler):
+    """What libraries say goes the same way as what we say."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger().log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
 
 
 def _blotted(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for name in event:
+    for name, value in event.items():
         if name != "event" and any(word in name.lower() for word in _SECRET):
             event[name] = _BLOT
+        elif isinstance(value, str):
+            event[name] = _IN_TEXT.sub(rf"\1={_BLOT}", value)
     return event

@@ -1,0 +1,185 @@
+"""What the doctor looks at. Each look gives findings: ok, note (worth knowing) or mend (must be mended)."""
+
+import os
+import shutil
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import msgspec
+
+from kashop.audit import reads as audit
+from kashop.audit.types import Head
+from kashop.db import Reader, examine, migrate
+from kashop.db.locks import ServerLock
+from kashop.flows import gateways
+from kashop.inventory import reads as inventory
+from kashop.jobs import reads as jobs
+from kashop.jobs.schedule import SCHEDULE
+from kashop.lib.clock import DAY, MINUTE
+from kashop.orders import reads as orders
+from kashop.payments import reads as payments
+from kashop.settings.config import Config
+from kashop.shop import Shop
+
+LEAST_DISK = 512 * 1024 * 1024
+RELEASED = 1_760_000_000  # a clock before this program was written is wrong
+JOBS_LATE = 10 * MINUTE
+SETTLED = 60
+"""Seconds after its start in which a server's jobs may not have run yet."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was looked at. `level` is ok, note or mend; `said` also says what to do."""
+
+    subject: str
+    level: str
+    said: str
+
+
+def sqlite_library(config: Config) -> Iterator[Finding]:
+    """The library's version against the checkpoint race, and how the file is kept."""
+    version = sqlite3.sqlite_version
+    if examine.has_checkpoint_race():
+        yield Finding(
+            "SQLite",
+            "note",
+            f"{version} can lose commits when two connections checkpoint at once (fixed in 3.51.3, 3.50.7, 3.44.6). Here one "
+            "connection writes and checkpoints, under a file lock; let no other program write to the file or checkpoint it.",
+        )
+    else:
+        yield Finding("SQLite", "ok", version)
+    kept = examine.settings(config.database)
+    if kept.journal_mode == "wal":
+        yield Finding(
+            "database", "ok", f"{kept.pages * kept.page_size // 1024} KiB, WAL; every commit is synced before it is answered"
+        )
+    else:
+        yield Finding("database", "mend", f"its journal is {kept.journal_mode}, not WAL: `kashop migrate` sets it")
+    todo = migrate.pending(config.database)
+    said = f"{', '.join(todo)} missing: `kashop migrate`, or start the server" if todo else "up to date"
+    yield Finding("schema", "mend" if todo else "ok", said)
+
+
+def disk(config: Config) -> Iterator[Finding]:
+    """Room left."""
+    free = shutil.disk_usage(config.data).free
+    said = f"{free // 2**20} MiB free where the data is"
+    yield Finding("disk", "ok", said) if free >= LEAST_DISK else Finding("disk", "mend", f"only {said}: make room")
+
+
+def permissions(config: Config) -> Iterator[Finding]:
+    """Who else may read the data and the key."""
+    key = config.unseal_key_file
+    paths = ((config.data, 0o077, "chmod 700"), (config.database, 0o077, "chmod 600"), (key, 0o277, "chmod 400"))
+    for path, forbidden, cure in paths:
+        if not path.exists():
+            yield Finding("permissions", "mend", f"{path} is missing: put it back, or say where it is")
+        elif stat.S_IMODE(path.stat().st_mode) & forbidden:
+            yield Finding("permissions", "mend", f"{path} may be read or changed by others: {cure} {path}")
+    if all(p.exists() and not stat.S_IMODE(p.stat().st_mode) & mask for p, mask, _ in paths):
+        yield Finding("permissions", "ok", "data, database and key are their owner's alone")
+    if config.data.stat().st_uid != os.geteuid():
+        yield Finding("user", "note", f"the data belongs to user {config.data.stat().st_uid}: run kashop as that user")
+    if key.exists() and key.stat().st_dev == config.data.stat().st_dev:
+        yield Finding(
+            "unseal key", "note", f"{key} is on the same disk as the data: it protects a stolen copy, not a stolen disk"
+        )
+
+
+def address(config: Config) -> Iterator[Finding]:
+    """Where buyers and gateways reach the shop."""
+    url = urlsplit(config.base_url)
+    if not config.base_url:
+        yield Finding(
+            "address", "note", "base_url is not set: gateways are told " + config.url + ", which only this machine can reach"
+        )
+    elif url.scheme != "https" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
+        yield Finding("address", "mend", f"{config.base_url} is not https: put a proxy with a certificate before the shop")
+    else:
+        yield Finding("address", "ok", config.base_url)
+
+
+def clock(_config: Config) -> Iterator[Finding]:
+    """Whether the machine's clock can be right."""
+    now = time.time()
+    if now < RELEASED:
+        yield Finding("clock", "mend", "the machine's clock is years behind: set it")
+    else:
+        yield Finding("clock", "ok", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now)))
+
+
+def server(config: Config) -> Iterator[Finding]:
+    """Whether one runs."""
+    pid = ServerLock(config.data).holder()
+    yield Finding("server", "ok" if pid else "note", f"runs as process {pid}" if pid else "does not run: `kashop serve`")
+
+
+WITHOUT_SHOP = (sqlite_library, disk, permissions, address, clock, server)
+
+
+async def of_shop(shop: Shop, *, online: bool) -> list[Finding]:
+    """What an open shop tells."""
+    lock = shop.config.data / "kashop.lock"
+    is_served = ServerLock(shop.config.data).holder() is not None and lock.stat().st_mtime < time.time() - SETTLED
+    found = list(await shop.db.read(_in_rows, is_served))
+    found += _plugins(shop)
+    for account in await shop.db.read(payments.gateways):
+        if account.type not in shop.plugins.gateway_types and account.is_enabled:
+            found.append(Finding(f"gateway {account.name}", "mend", f"the plugin of its type {account.type} is not loaded"))
+        elif account.is_enabled and online:
+            for f in await gateways.test(shop, account.name):
+                found.append(Finding(f"gateway {account.name}", "ok" if f.is_ok else "mend", f"{f.subject} {f.advice}".strip()))
+    return found
+
+
+def _in_rows(db: Reader, is_served: bool) -> list[Finding]:
+    return [*_jobs(db, is_served), *_waiting(db), *_audit(audit.head(db), db)]
+
+
+def _jobs(db: Reader, is_served: bool) -> Iterator[Finding]:
+    runs = {run.job: run for run in jobs.last_runs(db)}
+    for run in runs.values():
+        if run.problem:
+            yield Finding(f"job {run.job}", "mend", f"failed: {run.problem}")
+    late = [
+        job.name for job in SCHEDULE if job.name not in runs or runs[job.name].started_at < db.now - JOBS_LATE - job.every * 1000
+    ]
+    if is_served and late:
+        yield Finding("jobs", "mend", f"not noted for ten minutes while the server runs: {', '.join(late)}")
+    elif is_served:
+        yield Finding("jobs", "ok", "all ran lately")
+
+
+def _waiting(db: Reader) -> Iterator[Finding]:
+    unread = payments.unread_callbacks(db, db.now - 2 * MINUTE, limit=1000)
+    if unread:
+        yield Finding("callbacks", "mend", f"{len(unread)} were stored and never read: start the server, it reads them")
+    desk = orders.desk(db, limit=1000)
+    if desk:
+        yield Finding("desk", "note", f"{len(desk)} orders wait for a person: `kashop order exceptions`")
+    importing = [b for b in inventory.batches(db) if b.status == "importing" and b.created_at < db.now - DAY // 24]
+    if importing:
+        names = ", ".join(f"{b.name} (batch {b.batch_id})" for b in importing[:5])
+        yield Finding("imports", "note", f"interrupted: {names}. Import the same file again: only the rest is added")
+    if not any(g.is_enabled for g in payments.gateways(db)):
+        yield Finding("gateways", "note", "none is enabled: nobody can pay. `kashop gateway types`")
+
+
+def _audit(head: Head, db: Reader) -> Iterator[Finding]:
+    newest = audit.page(db, head.seq - 1, limit=1)
+    if newest and newest[0].at > db.now + 5 * MINUTE:
+        yield Finding("clock", "mend", "the newest event is in the future: the machine's clock was set back")
+    yield Finding(
+        "audit", "ok", f"{head.seq} events, head {head.hash.hex()[:16]}…: note it elsewhere, then nobody can cut the chain unseen"
+    )
+
+
+def _plugins(shop: Shop) -> Iterator[Finding]:
+    wrong = [p for p in shop.plugins.plugins if p.problem]
+    for plugin in wrong:
+        yield Finding(f"plugin {plugin.id}", "mend", f"is off: {plugin.problem}")
+    if not wrong:
+        yield Finding("plugins", "ok", ", ".join(p.id for p in shop.plugins.plugins))

@@ -1,0 +1,159 @@
+"""`kashop serve`: the shop at work. One process for each data directory."""
+
+import asyncio
+import ctypes
+import resource
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import rich_click as click
+import uvicorn
+import uvloop
+
+from kashop.app import Running, running
+from kashop.cli import frame, show
+from kashop.lib.errors import Unavailable
+from kashop.settings.config import Config
+from kashop.shop import Shop
+
+GRACE_SECONDS = 5
+BACKLOG = 2048
+_PR_SET_DUMPABLE = 4
+
+
+@click.command()
+@frame.data_option
+@click.option("--host", help="Where to listen; 127.0.0.1 unless configured. Behind a proxy leave it so.")
+@click.option("--port", type=click.IntRange(0, 65535), help="8000 unless configured; 0 takes a free one.")
+@click.option("--no-web", is_flag=True, help="Only the jobs.")
+@click.option("--no-jobs", is_flag=True, help="Only the web: unpaid orders do not expire, late payments are not looked for.")
+@click.option("--safe-mode", is_flag=True, help="Load only the plugins in the box.")
+def serve(*, data: Path, host: str | None, port: int | None, no_web: bool, no_jobs: bool, safe_mode: bool) -> None:
+    """Run the shop: storefront, panel, API and jobs.
+
+    Brings the database up to date first. Ctrl-C or SIGTERM ends it: requests under way have five seconds.
+
+    Example: kashop serve --data /srv/shop --port 8000
+    """
+    if no_web and no_jobs:
+        raise click.UsageError("--no-web and --no-jobs leave nothing to do.")
+    config = frame.configured(data, host=host, port=port)
+    if not config.database.exists():
+        raise Unavailable("There is no shop in {data}: make one with `kashop init --data {data}`.", data=config.data)
+    work(config, with_web=not no_web, with_jobs=not no_jobs, safe_mode=safe_mode)
+
+
+def work(
+    config: Config,
+    *,
+    with_web: bool = True,
+    with_jobs: bool = True,
+    safe_mode: bool = False,
+    welcome: Callable[[Shop], Awaitable[str]] | None = None,
+) -> None:
+    """Be the shop of a data directory until told to stop. `welcome` makes the text that is printed once it answers."""
+    keep_memory_private()
+    sock = _bound(config) if with_web else None
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_work(config, sock, welcome or _addresses, with_jobs=with_jobs, safe_mode=safe_mode))
+    finally:
+        if sock is not None:
+            sock.close()
+
+
+def keep_memory_private() -> None:
+    """No core dump and no stranger's debugger: the keys are in this process's memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def _bound(config: Config) -> socket.socket:
+    """The listening socket. Raises Unavailable, saying what to do, when the place is taken."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((config.host, config.port))
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise Unavailable(
+            "Cannot listen on {host} port {port} ({problem}): stop what uses it, or choose another --port.",
+            host=config.host,
+            port=config.port,
+            problem=error.strerror or error,
+        ) from None
+    return sock
+
+
+async def _work(
+    config: Config,
+    sock: socket.socket | None,
+    welcome: Callable[[Shop], Awaitable[str]],
+    *,
+    with_jobs: bool,
+    safe_mode: bool,
+) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if sock is not None:
+        config = msgspec.structs.replace(config, port=sock.getsockname()[1])
+    async with running(config, with_jobs=with_jobs, safe_mode=safe_mode) as at_work:
+        if sock is None:
+            show.line(f"The jobs of {config.data} run. Ctrl-C ends them.")
+            await stop.wait()
+        else:
+            await _answer(at_work, sock, stop, await welcome(at_work.shop))
+
+
+async def _answer(at_work: Running, sock: socket.socket, stop: asyncio.Event, welcome: str) -> None:
+    server = _Server(
+        uvicorn.Config(
+            at_work.app,
+            http="httptools",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # the edge reads them, from trusted proxies alone
+            timeout_keep_alive=20,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            backlog=BACKLOG,
+        ),
+        welcome,
+    )
+    serving = asyncio.create_task(server.serve(sockets=[sock]))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    server.should_exit = True
+    await serving
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers, and leaves signals to us: it would end the process by the signal before the shop is closed."""
+
+    def __init__(self, config: uvicorn.Config, welcome: str):
+        super().__init__(config)
+        self._welcome = welcome
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, and say so."""
+        await super().startup(sockets)
+        if self.started:
+            show.line(self._welcome)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None of them."""
+        yield
+
+
+async def _addresses(shop: Shop) -> str:
+    return f"{shop.settings.text('shop.name')}: {shop.base_url}/   panel: {shop.base_url}/admin   (Ctrl-C ends it)"

@@ -1,0 +1,128 @@
+"""A real shop on a real port, and a real Chromium: nothing between them but loopback."""
+
+import asyncio
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from kashop.app import running
+from kashop.flows import gateways
+from kashop.lib.actor import CLI
+from kashop.settings.config import load
+from kashop.shop import Shop
+from tests.cast import add_product
+
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+]
+WAIT = 20_000
+"""Milliseconds; two busy cores are slow."""
+
+
+@dataclass
+class Served:
+    """A shop at work in a thread of its own."""
+
+    url: str
+    ready: threading.Event = field(default_factory=threading.Event)
+    stop: threading.Event = field(default_factory=threading.Event)
+    problem: BaseException | None = None
+
+
+async def _goods(shop: Shop) -> None:
+    await gateways.configure(shop, "practice", type="practice", options={}, actor=CLI)
+    await add_product(shop, "steam", codes=40, tiers=((10, 1100),), instructions="打开 **Steam**", price=5280)
+    await add_product(shop, "topup", delivery="manual", price=9800)
+
+
+async def _serve(served: Served, data: Path, port: int) -> None:
+    config = load(data, {}, base_url=served.url, port=port)
+    async with running(config, is_strict=True) as work:
+        await _goods(work.shop)
+        server = uvicorn.Server(uvicorn.Config(work.app, port=port, log_config=None, lifespan="off"))
+        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        serving = asyncio.create_task(server.serve())
+        while not server.started and not serving.done():  # noqa: ASYNC110  # uvicorn has no event to wait for
+            await asyncio.sleep(0.01)
+        served.ready.set()
+        await asyncio.to_thread(served.stop.wait)
+        server.should_exit = True
+        await serving
+
+
+@pytest.fixture(scope="module")
+def served(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a practice shop with goods."""
+    data = tmp_path_factory.mktemp("served") / "shop"
+    shutil.copytree(founded, data)
+    shutil.copy2(founded.with_name("shop.key"), data.with_name("shop.key"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    served = Served(f"http://127.0.0.1:{port}")
+
+    def work() -> None:
+        try:
+            asyncio.run(_serve(served, data, port))
+        except BaseException as problem:  # noqa: BLE001  # told to the test that waits
+            served.problem = problem
+        finally:
+            served.ready.set()
+
+    thread = threading.Thread(target=work, name="served shop")
+    thread.start()
+    served.ready.wait(60)
+    try:
+        if served.problem is not None:
+            raise served.problem
+        yield served.url
+    finally:
+        served.stop.set()
+        thread.join(30)
+
+
+@pytest.fixture
+def chromium() -> Iterator[Browser]:
+    """A browser for one test: its driver's event loop must not outlive it beside asynchronous tests."""
+    path = os.environ.get("KASHOP_TEST_CHROMIUM") or shutil.which("chromium")
+    if path is None:
+        pytest.fail("There is no Chromium: install it, or name one in KASHOP_TEST_CHROMIUM.")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=QUIET)
+        yield browser
+        with suppress(Exception):
+            browser.close()
+
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> Iterator[OpenPage]:
+    """Opens pages; fails the test at its end when a page complained in its console."""
+    complaints: list[str] = []
+
+    def open_one(*, width: int = 360, javascript: bool = True, locale: str = "zh-CN") -> Page:
+        context = chromium.new_context(viewport={"width": width, "height": 740}, java_script_enabled=javascript, locale=locale)
+        context.set_default_timeout(WAIT)
+        page = context.new_page()
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield open_one
+    unexpected = [said for said in complaints if "favicon" not in said and "status of 4" not in said]
+    assert not unexpected

@@ -1,0 +1,143 @@
+"""A buyer's whole way in a real browser: phone and desk, with and without JavaScript, in both languages."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import WAIT, OpenPage
+
+pytestmark = pytest.mark.browser
+
+expect.set_options(timeout=WAIT)
+
+SAYS = {
+    "zh-CN": {
+        "buy": "提交订单", "contact": "联系方式（邮箱 / 手机 / QQ）", "password": "查询密码", "pay": "去支付", "done": "支付成功",
+        "delivered": "已发货", "show": "显示卡密", "paid": "我已支付", "find": "查询",
+    },
+    "en-US": {
+        "buy": "Place the order", "contact": "Contact (e-mail, phone or QQ)", "password": "Look-up password", "pay": "Pay now",
+        "done": "Pay", "delivered": "Delivered", "show": "Show the codes", "paid": "I have paid", "find": "Find",
+    },
+}  # fmt: skip
+
+
+def place_order(page: Page, served: str, says: dict[str, str], *, quantity: str = "1", password: str = "") -> None:
+    page.goto(served + "/")
+    page.get_by_role("link", name="商品 steam").click()
+    page.get_by_label(says["contact"]).fill("buyer@example.com")
+    page.get_by_label(says["password"]).fill(password)
+    page.locator("#quantity").fill(quantity)
+    page.get_by_role("button", name=says["buy"]).click()
+    expect(page).to_have_url(re.compile(r"/o/K[0-9A-Z]+\?k="))
+
+
+def fits(page: Page) -> None:
+    """Nothing is wider than the phone."""
+    wide, seen = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide <= seen
+
+
+@pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
+def test_on_a_phone(served: str, open_page: OpenPage, locale: str) -> None:
+    page, says = open_page(locale=locale), SAYS[locale]
+    place_order(page, served, says, quantity="2")
+    fits(page)
+    expect(page.locator(".countdown")).to_have_text(re.compile(r"1[45]:\d\d"))
+    page.get_by_role("link", name=says["pay"]).click()
+    page.get_by_role("button", name=says["done"], exact=True).click()
+    expect(page.get_by_role("heading", name=says["delivered"])).to_be_visible()
+    fits(page)
+    assert "STEAM-" not in page.content()
+    page.get_by_role("button", name=says["show"]).click()
+    codes = page.locator("pre.code").all_inner_texts()
+    assert len(codes) == 2
+    assert all(re.fullmatch(r"STEAM-\d{5}", code) for code in codes)
+    fits(page)
+
+
+def test_without_javascript(served: str, open_page: OpenPage) -> None:
+    page, says = open_page(javascript=False), SAYS["zh-CN"]
+    place_order(page, served, says, password="swordfish")
+    link = page.url
+    expect(page.get_by_role("button", name="复制")).to_have_count(0)
+    page.get_by_role("button", name=says["paid"]).click()
+    expect(page.get_by_text("还没有收到款项")).to_be_visible()
+    page.get_by_role("link", name=says["pay"]).click()
+    page.get_by_role("button", name=says["done"], exact=True).click()
+    expect(page.get_by_role("heading", name=says["delivered"])).to_be_visible()
+    page.get_by_role("button", name=says["show"]).click()
+    expect(page.locator("pre.code")).to_have_text(re.compile(r"STEAM-\d{5}"))
+    page.goto(served + "/lookup")
+    page.get_by_label("订单号或联系方式").fill("buyer@example.com")
+    page.get_by_label("查询密码").fill("swordfish")
+    page.get_by_role("button", name=says["find"]).click()
+    page.locator(f'a[href="{link.removeprefix(served)}"]').click()
+    expect(page.get_by_role("button", name=says["show"])).to_be_visible()
+
+
+def test_the_cashier_turns_over_when_the_money_comes(served: str, open_page: OpenPage) -> None:
+    """The buyer pays on another device; the page that waits notices by itself."""
+    page, says = open_page(width=1280), SAYS["zh-CN"]
+    place_order(page, served, says)
+    elsewhere = open_page()
+    elsewhere.goto(page.get_by_role("link", name=says["pay"]).get_attribute("href") or "")
+    elsewhere.get_by_role("button", name=says["done"], exact=True).click()
+    expect(page.get_by_role("heading", name=says["delivered"])).to_be_visible()
+
+
+def test_a_lost_callback_costs_a_press(served: str, open_page: OpenPage) -> None:
+    page, says = open_page(), SAYS["zh-CN"]
+    place_order(page, served, says)
+    page.get_by_role("link", name=says["pay"]).click()
+    page.get_by_role("button", name=re.compile("回调丢失")).click()
+    expect(page.get_by_role("heading", name=says["delivered"])).to_be_visible()  # the way back asked the gateway
+
+
+def test_what_is_wrong_is_marked_and_kept(served: str, open_page: OpenPage) -> None:
+    page = open_page(javascript=False)
+    page.goto(served + "/p/steam")
+    page.get_by_label(SAYS["zh-CN"]["contact"]).fill("我的联系方式")
+    page.get_by_label("查询密码").fill("abc")
+    page.get_by_role("button", name="提交订单").click()
+    expect(page.locator("#complaints")).to_be_visible()
+    expect(page.locator("#lookup_password")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#contact")).to_have_value("我的联系方式")
+    expect(page.locator("#lookup_password")).to_have_value("")
+
+
+def test_the_total_follows_the_quantity(served: str, open_page: OpenPage) -> None:
+    page = open_page()
+    page.goto(served + "/p/steam")
+    total = page.locator("[data-total-text]")
+    expect(total).to_have_text("¥52.80")
+    page.get_by_role("button", name="加一").click()
+    expect(total).to_have_text("¥105.60")
+    page.locator("#quantity").fill("10")
+    expect(total).to_have_text("¥110.00")
+    expect(page.locator("tr.is-reached")).to_have_count(1)
+
+
+def test_copying(served: str, open_page: OpenPage) -> None:
+    page = open_page()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    place_order(page, served, SAYS["zh-CN"])
+    page.get_by_role("button", name="复制金额").click()
+    expect(page.get_by_role("button", name="已复制")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == "52.80"
+
+
+SMALL = """() => [...document.querySelectorAll('a, button, input:not([type=hidden]), select, summary')]
+  .filter(e => e.offsetParent && !e.matches('.prose *, .card a, .skip, li > a, [type=radio], [type=checkbox]'))
+  .map(e => [e.outerHTML.slice(0, 80), e.getBoundingClientRect()])
+  .filter(([, box]) => box.width && box.height < 43.5).map(([html]) => html)"""
+
+
+@pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
+def test_pages_fit_a_phone_and_fingers(served: str, open_page: OpenPage, locale: str) -> None:
+    page = open_page(locale=locale)
+    for path in ("/", "/p/steam", "/p/topup", "/lookup", "/nothing"):
+        page.goto(served + path)
+        fits(page)
+        assert page.evaluate(SMALL) == []

@@ -46,8 +46,10 @@ class Served:
     def rows(self) -> dict[str, int]:
         return row_counts(self.data / "kashop.db")
 
-    def log(self) -> str:
-        return (self.data.parent / "serve.log").read_text(encoding="utf-8", errors="replace")
+    def errors(self) -> str:
+        """The end of what the process complained about."""
+        lines = (self.data.parent / "serve.log").read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join([line for line in lines if "Invalid HTTP request" not in line][-40:])
 
     def kill(self) -> None:
         """As a power cut would: no farewell."""
@@ -88,7 +90,7 @@ async def _stock(data: Path, port: int) -> list[Route]:
 
 
 def _start(data: Path, port: int) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "/tmp/k/apiserve.py", str(data), str(port)]
+    command = [sys.executable, "-m", "kashop.cli", "serve", "--data", str(data), "--port", str(port), "--no-jobs"]
     environ = {**os.environ, "KASHOP_BASE_URL": f"http://127.0.0.1:{port}"}
     with (data.parent / "serve.log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)

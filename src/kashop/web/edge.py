@@ -37,8 +37,8 @@ BODY_LIMITS = (
 
 MAX_PATH, MAX_QUERY = 2 * KIB, 8 * KIB
 MAX_HEADERS, MAX_HEADER_BYTES = 100, 32 * KIB
-BODY_SECONDS = 30
-"""The longest wait for the next piece of a body."""
+BODY_SECONDS, SLOWEST_BODY = 30, 16 * KIB
+"""A body may take so many seconds, and one more for each so many bytes that have come: a byte a second is no upload."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 FROM_ELSEWHERE = ("/pay/", "/api/", "/x/")
@@ -179,12 +179,14 @@ class Edge:
 
     def _receiver(self, passage: _Passage, receive: Receive) -> Receive:
         limit, seen, is_over = body_limit(passage.scope["path"]), 0, False
+        began: float | None = None
 
         async def limited() -> Message:
-            nonlocal seen, is_over
+            nonlocal seen, is_over, began
             if is_over:
                 return await receive()
-            async with asyncio.timeout(BODY_SECONDS):
+            began = asyncio.get_running_loop().time() if began is None else began
+            async with asyncio.timeout_at(began + BODY_SECONDS + seen / SLOWEST_BODY):
                 message = await receive()
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))

@@ -30,36 +30,37 @@ def check(ctx: click.Context, *, data: Path, is_json: bool, is_all: bool) -> Non
 
     Reads only, so it may run beside a server. A witness names rows, never a code.
     """
-    results = frame.run(data, lambda shop: _look(shop, is_all))
-    broken = [r for r in results if r.witness]
+    found = frame.run(data, lambda shop: results(shop, is_all=is_all))
+    broken = [r for r in found if r.witness]
     if is_json:
-        show.as_json({"ok": not broken, "results": [_plain(r) for r in results]})
+        show.as_json({"ok": not broken, "results": [_plain(r) for r in found]})
     else:
-        for r in results:
+        for r in found:
             show.line(f"{r.id}  {'BROKEN' if r.witness else 'ok    '}  {r.statement}")
             if r.witness:
                 show.line(f"      {r.witness}")
         show.line()
-        show.line(f"{len(broken)} of {len(results)} are broken." if broken else f"All {len(results)} hold.")
+        show.line(f"{len(broken)} of {len(found)} are broken." if broken else f"All {len(found)} hold.")
         if not is_all:
             show.aside("`kashop check --all` also reads every seal, the audit chain and the file itself.")
     if broken:
         ctx.exit(1)
 
 
-async def _look(shop: Shop, is_all: bool) -> list[Result]:
-    results = []
+async def results(shop: Shop, *, is_all: bool) -> list[Result]:
+    """Look at every invariant, or only at those that are quick; by id."""
+    found = []
     for invariant in INVARIANTS:
         if is_all or not invariant.is_deep:
             witness = await shop.db.read(invariant.first_witness, shop.keyring)
-            results.append(Result(invariant.id, invariant.statement, str(witness or "")))
+            found.append(Result(invariant.id, invariant.statement, str(witness or "")))
     if is_all:
         path = shop.config.database
-        results += [
+        found += [
             Result("I-19", "events and receipts cannot be changed: the schema is whole", examine.schema(path)),
             Result("I-43", "the database file and its references are sound", examine.integrity(path)),
         ]
-    return sorted(results, key=lambda r: r.id)
+    return sorted(found, key=lambda r: r.id)
 
 
 def _plain(result: Result) -> dict[str, object]:

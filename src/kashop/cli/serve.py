@@ -19,6 +19,7 @@ from kashop.cli import frame, show
 from kashop.lib.errors import Unavailable
 from kashop.settings.config import Config
 from kashop.shop import Shop
+from kashop.web.protocol import BoundedProtocol
 
 GRACE_SECONDS = 5
 BACKLOG = 2048
@@ -116,7 +117,7 @@ async def _answer(at_work: Running, sock: socket.socket, stop: asyncio.Event, we
     server = _Server(
         uvicorn.Config(
             at_work.app,
-            http="httptools",
+            http=BoundedProtocol,
             ws="none",
             log_config=None,
             access_log=False,

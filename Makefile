@@ -2,7 +2,7 @@
 PY = .venv/bin/python
 LOCK = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: lint test drill bench serve docs lock vendor translate
+.PHONY: lint test drill bench serve docs lock vendor
 lint:       ## seconds: what the test command checks before it runs anything
 	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy --strict src && .venv/bin/lint-imports
 test:       ## everything, as continuous integration does it

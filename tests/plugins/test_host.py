@@ -212,7 +212,7 @@ async def test_startup_and_shutdown_are_told_and_one_that_fails_is_off(
     assert "cash" in loaded.gateway_types
     began = time.monotonic()
     await loaded.start(context)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert set(problems(loaded)) == {"aaa_raises", "bbb_hangs"}
     assert problems(loaded)["aaa_raises"] == "startup: ValueError"
     assert "cash" not in loaded.gateway_types

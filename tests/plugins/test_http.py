@@ -11,6 +11,8 @@ import pytest
 from kashop.plugins.http import Http, HttpFailed
 from kashop.plugins.kit import Mouth
 
+LONG = f"http://{'a' * 70}.test/"
+
 
 @pytest.fixture
 async def mouth() -> AsyncIterator[Mouth]:
@@ -22,7 +24,7 @@ async def mouth() -> AsyncIterator[Mouth]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[Http]:
-    http = Http(total_seconds=0.6)
+    http = Http(total_seconds=2.0)
     yield http
     await http.close()
 
@@ -92,7 +94,7 @@ async def test_failures_say_whether_the_request_may_have_arrived(mouth: Mouth, h
 
 @pytest.mark.parametrize(
     "url",
-    ["", "nonsense", "ftp://127.0.0.1/", "http://", "http://127.0.0.1:99999/", "file:///etc/passwd", f"http://{'a' * 70}.test/"],
+    ["", "nonsense", "ftp://127.0.0.1/", "http://", "http://127.0.0.1:99999/", "file:///etc/passwd", LONG],
 )
 async def test_an_address_that_is_none_fails_clearly(http: Http, url: str) -> None:
     with pytest.raises(HttpFailed) as caught:

@@ -64,7 +64,7 @@ class GatewayContract:
         with pytest.raises(GatewayFailed) as caught:
             await ask()
         self._remember(caught.value)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10
         assert caught.value.problem
         assert caught.value.is_unclear is is_unclear, caught.value.problem
 
@@ -152,7 +152,7 @@ class GatewayContract:
             began = time.monotonic()
             for ballast in (b"&x=" + b"y" * 2_000_000, b"&x=1" * 500_000, b"&%00=" * 100_000):
                 self.rejects(gateway, _carrying(genuine, _content(genuine) + ballast))
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 5
 
     async def test_other_http_methods_are_rejected(self) -> None:
         async with self.stage() as (gateway, _):

@@ -11,7 +11,7 @@ import msgspec
 from kashop.plugins.context import RunningContext, encoded, named
 from kashop.plugins.http import Http
 
-HTTP_SECONDS = 0.6
+HTTP_SECONDS = 2.0
 """The stage's patience: the real client waits for 15 s."""
 
 NOW = 1_793_505_600_000  # 2026-11-01T04:00:00Z, as in the protocol sheets

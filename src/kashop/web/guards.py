@@ -6,7 +6,7 @@ is sent to log in; a request that changes something carries its session's own to
 
 import hmac
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import cast
 from urllib.parse import quote
 
 from litestar.handlers import BaseRouteHandler
@@ -47,7 +47,7 @@ class Needs:
 
 def form_of(request: AnyRequest) -> Form:
     """The form that the guard has read."""
-    return cast(Form, cast(dict[str, Any], request.scope["state"])["form"])
+    return cast(Form, request.scope["state"]["form"])
 
 
 def is_open(path: str) -> bool:

@@ -53,7 +53,7 @@ def browser_of(connection: AnyConnection) -> Browser:
 
 async def find_signed_in(connection: AnyConnection) -> SignedIn | None:
     """The member of staff behind a request, looked up once for it."""
-    state = cast(dict[str, Any], connection.scope["state"])
+    state = connection.scope["state"]
     if "signed_in" not in state:
         token = connection.cookies.get(SESSION, "")
         is_plausible = 0 < len(token) <= 100

@@ -10,7 +10,7 @@ test:       ## everything, as continuous integration does it
 drill:      ## the long ones: kill -9 loops, bursts
 	$(PY) -m pytest -m drill
 bench:      ## ratios to a bare handler on this same machine, so that figures travel
-	$(PY) scripts/bench.py
+	$(PY) -m bench
 serve:      ## the demo shop
 	./install.sh demo
 docs:       ## the command line's own help is the reference

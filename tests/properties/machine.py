@@ -1,0 +1,424 @@
+"""Random histories of one shop, each step compared with the model, each state with every invariant."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from kashop.analytics import INVARIANTS
+from kashop.db import Reader
+from kashop.flows import attempts, checkout, deliver, settings, settle
+from kashop.inventory import reads as inventory
+from kashop.inventory import writes as stock_writes
+from kashop.jobs import schedule
+from kashop.lib.actor import CLI
+from kashop.lib.errors import Conflict, Invalid, Mismatch, SoldOut
+from kashop.orders import reads as orders
+from kashop.orders import writes as order_writes
+from kashop.orders.rules import MOVES
+from kashop.payments import reads as payments
+from kashop.shop import Shop
+from tests.cast import BUYER, TestClock, add_epay, add_product, call_back, config, stock
+from tests.gateways.epay_simulator import EpaySimulator
+from tests.properties.model import PAID, Good, Model, ModelAttempt, ModelOrder
+from tests.properties.notices import notice
+
+T = TypeVar("T")
+
+KEYS = Good("keys", 1250, 15, tiers=((3, 1100),))
+CARDS = Good("cards", 500, 30)
+TOPUP = Good("topup", 900, 20, is_manual=True)
+GIFT = Good("gift", 0, 10)
+GOODS = (KEYS, CARDS, TOPUP, GIFT)
+STOCKED = ("keys", "cards", "gift")
+PICK = st.integers(0, 10**6)
+WANTS = st.dictionaries(st.sampled_from([g.slug for g in GOODS]), st.integers(1, 4), min_size=1, max_size=3)
+
+
+class Histories(RuleBasedStateMachine):
+    """One shop's life."""
+
+    def __init__(self, template: Path, epay: EpaySimulator):
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="kashop-history-"))
+        self.data = self.folder / "shop"
+        shutil.copytree(template, self.data)
+        shutil.copy2(template.with_name("shop.key"), self.folder / "shop.key")
+        self.epay, self.clock, self.model = epay, TestClock(), Model(GOODS)
+        self.loop = asyncio.Runner()
+        self.placed: dict[str, checkout.Placed] = {}
+        self.wishes: dict[str, checkout.Checkout] = {}
+        self.serial = 0
+        self.shop: Shop | None = None
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run(work)
+
+    def number(self) -> int:
+        self.serial += 1
+        return self.serial
+
+    def teardown(self) -> None:
+        try:
+            if self.shop is not None:
+                self.run(self.shop.close())
+        finally:
+            self.loop.close()
+            shutil.rmtree(self.folder)
+
+    @initialize(keys=st.integers(0, 6), cards=st.integers(0, 6), gifts=st.integers(0, 3))
+    def open(self, keys: int, cards: int, gifts: int) -> None:
+        self.shop = self.run(Shop.open(config(self.data), clock=self.clock, is_server=True))
+        for slug, count in (("keys", keys), ("cards", cards), ("gift", gifts)):
+            if count:
+                self.import_codes(slug, count, 0, 0)
+
+    # --- stock -----------------------------------------------------------------------------------------------------------
+
+    @rule(slug=st.sampled_from(STOCKED), new=st.integers(0, 5), known=st.integers(0, 3), twice=st.integers(0, 2))
+    def import_codes(self, slug: str, new: int, known: int, twice: int) -> None:
+        fresh = [f"{slug.upper()}-{self.number():05}" for _ in range(new)]
+        old = [code for shelf in self.model.shelf.values() for code in shelf][:known]
+        lines = [*fresh, *old, *fresh[:twice]]
+        if not lines:
+            return
+        report = self.run(stock(self.shop, slug, lines))
+        assert (report.new, report.duplicate_in_stock, report.duplicate_in_file) == (
+            self.model.stock(slug, lines),
+            len(old),
+            len(fresh[:twice]),
+        )
+
+    @rule(slug=st.sampled_from(STOCKED), pick=PICK)
+    def void(self, slug: str, pick: int) -> None:
+        shelf = self.model.shelf[slug]
+        if not shelf:
+            return
+        code = shelf[pick % len(shelf)]
+        code_id = self.run(self.shop.db.read(code_id_of, slug, shelf.index(code)))
+        was_free = self.run(self.shop.db.write(stock_writes.void, code_id, reason="bad", actor=CLI))
+        assert was_free == (code in self.model.free[slug])
+        if was_free:
+            self.model.free[slug].discard(code)
+            self.model.void[slug] += 1
+
+    # --- buyers ----------------------------------------------------------------------------------------------------------
+
+    @rule(wants=WANTS, has_key=st.booleans(), method=st.sampled_from(["", "alipay", "wxpay"]))
+    def place(self, wants: dict[str, int], has_key: bool, method: str) -> None:
+        lines = tuple(checkout.Want(slug, n) for slug, n in wants.items())
+        wish = checkout.Checkout(lines=lines, contact_type="email", contact="a@example.com", gateway="epay-main", method=method)
+        key = f"key-{self.number()}" if has_key else ""
+        if not self.model.can_hold(wants):
+            with pytest.raises(SoldOut):
+                self.run(checkout.place(self.shop, wish, BUYER, key=key))
+            return
+        placed = self.run(checkout.place(self.shop, wish, BUYER, key=key))
+        order_no = placed.order.order_no
+        attempt = placed.attempt and ModelAttempt(placed.attempt.attempt_no, placed.attempt.amount_minor, method)
+        order = self.model.place(order_no, wants, attempt, self.clock.ms)
+        assert placed.order.total_minor == order.total
+        assert (placed.attempt is None) == (order.total == 0)
+        self.placed[order_no] = placed
+        if key:
+            self.wishes[key] = wish
+
+    @precondition(lambda self: self.wishes)
+    @rule(pick=PICK, is_other=st.booleans())
+    def place_again(self, pick: int, is_other: bool) -> None:
+        key, wish = list(self.wishes.items())[pick % len(self.wishes)]
+        if is_other:
+            other = checkout.Checkout(
+                **{f: getattr(wish, f) for f in wish.__struct_fields__ if f != "contact"}, contact="b@example.com"
+            )
+            with pytest.raises(Mismatch):
+                self.run(checkout.place(self.shop, other, BUYER, key=key))
+            return
+        before = len(self.model.orders)
+        again = [self.run(checkout.place(self.shop, wish, BUYER, key=key)) for _ in range(2)]
+        assert {(p.order.order_no, p.is_replay) for p in again} == {(again[0].order.order_no, True)}
+        assert again[0].order.order_no in self.placed
+        assert len(self.run(self.shop.db.read(orders.page, 10**12, limit=10_000))) == before
+
+    @precondition(lambda self: self.payable)
+    @rule(pick=PICK, method=st.sampled_from(["alipay", "wxpay"]))
+    def change_method(self, pick: int, method: str) -> None:
+        order = self.payable[pick % len(self.payable)]
+        change = attempts.change(self.shop, self.placed[order.order_no].order, gateway="epay-main", method=method, actor=BUYER)
+        if order.status != "pending" or order.expires_at <= self.clock.ms or len(order.attempts) >= attempts.MOST_ATTEMPTS:
+            with pytest.raises(Conflict):
+                self.run(change)
+            return
+        self.run(change)
+        newest = self.run(self.shop.db.read(payments.attempts, self.placed[order.order_no].order.order_id))[-1]
+        assert newest.amount_minor == order.total - order.paid
+        self.model.change(order, ModelAttempt(newest.attempt_no, newest.amount_minor, method))
+
+    @rule(pick=PICK)
+    def cancel(self, pick: int) -> None:
+        if not self.model.orders:
+            return
+        order = self.some(pick)
+        work = checkout.cancel(self.shop, self.placed[order.order_no].order, BUYER)
+        if self.model.end(order, "cancelled"):
+            self.run(work)
+        else:
+            with pytest.raises(Conflict):
+                self.run(work)
+
+    @rule(pick=PICK)
+    def reveal(self, pick: int) -> None:
+        if not self.model.orders:
+            return
+        order = self.some(pick)
+        placed = self.placed[order.order_no]
+        opened = self.run(deliver.order_of_link(self.shop, order.order_no, placed.token))
+        if not any(line.sold for line in order.lines):
+            with pytest.raises(Conflict):
+                self.run(deliver.reveal(self.shop, opened, BUYER, how="page"))
+            return
+        shown = self.run(deliver.reveal(self.shop, opened, BUYER, how="page"))
+        assert {r.line.sku_code: sorted(r.codes) for r in shown} == {x.good.slug: sorted(x.sold) for x in order.lines if x.sold}
+
+    # --- money -----------------------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.payable)
+    @rule(pick=PICK, share=st.sampled_from(["exact", "part", "over"]), times=st.sampled_from([1, 1, 1, 4]), other=st.booleans())
+    def pay(self, pick: int, share: str, times: int, other: bool) -> None:
+        order = self.payable[pick % len(self.payable)]
+        attempt = order.attempts[pick % len(order.attempts)]
+        amount = {"exact": attempt.amount, "part": max(1, attempt.amount // 2), "over": attempt.amount + 100}[share]
+        method = "qqpay" if other and share == "exact" else attempt.method or "alipay"
+        self.tell(attempt.attempt_no, f"T{self.number()}", amount, method, times)
+
+    @precondition(lambda self: self.model.receipts)
+    @rule(pick=PICK, times=st.sampled_from([1, 3]))
+    def pay_again(self, pick: int, times: int) -> None:
+        txn, attempt_no = list(self.model.receipts.items())[pick % len(self.model.receipts)]
+        self.tell(attempt_no, txn, 100 + pick % 900, "alipay", times)
+
+    @precondition(lambda self: self.model.receipts and self.payable)
+    @rule(pick=PICK, other=PICK)
+    def pay_with_anothers_money(self, pick: int, other: int) -> None:
+        txn = list(self.model.receipts)[pick % len(self.model.receipts)]
+        order = self.payable[other % len(self.payable)]
+        self.tell(order.attempts[-1].attempt_no, txn, order.attempts[-1].amount, "alipay", 1)
+
+    def tell(self, attempt_no: str, txn: str, amount: int, method: str, times: int) -> None:
+        """The gateway calls back, so many times at once."""
+        query = notice(attempt_no, txn, amount, method, key=self.epay.key)
+        expected = {self.model.settle(attempt_no, txn, amount, method) for _ in range(times)}
+
+        async def all_at_once() -> set[int]:
+            return {a.status for a in await asyncio.gather(*(call_back(self.shop, query) for _ in range(times)))}
+
+        assert self.run(all_at_once()) == ({400} if "refused" in expected else {200})
+
+    @precondition(lambda self: self.payable)
+    @rule(pick=PICK, flaw=st.sampled_from(["signature", "merchant", "status", "amount", "attempt"]))
+    def tell_lies(self, pick: int, flaw: str) -> None:
+        attempt = self.payable[pick % len(self.payable)].attempts[-1]
+        lies: dict[str, dict[str, Any]] = {
+            "signature": {"key": "another"},
+            "merchant": {"pid": "9"},
+            "status": {"status": "WAIT_BUYER_PAY"},
+            "amount": {"money": "-1.00"},
+            "attempt": {"attempt_no": "A261101NOTHERE"},
+        }
+        told = {"attempt_no": attempt.attempt_no, "txn": f"T{self.number()}", "amount": attempt.amount, "method": "alipay"}
+        query = notice(**{**told, "key": self.epay.key, **lies[flaw]})
+        answer = self.run(call_back(self.shop, query))
+        assert answer.status == (200 if flaw == "status" else 400)
+
+    @precondition(lambda self: self.payable)
+    @rule(pick=PICK)
+    def pay_and_lose_the_callback(self, pick: int) -> None:
+        order = self.payable[pick % len(self.payable)]
+        attempt = order.attempts[-1]
+        if attempt.silent_txn or attempt.amount <= 0:
+            return
+        newest = self.run(self.shop.db.read(payments.attempts, self.placed[order.order_no].order.order_id))[-1]
+        code, _, taken = self.epay.take(form_of(newest), by_api=False)
+        assert code == 1
+        assert taken is not None
+        self.epay.pay(attempt.attempt_no, lose="1")
+        attempt.silent_txn = taken.trade_no
+        attempt.method = taken.request.get("type", "alipay") if not attempt.method else attempt.method
+
+    @precondition(lambda self: self.payable)
+    @rule(pick=PICK)
+    def ask_the_gateway(self, pick: int) -> None:
+        order = self.payable[pick % len(self.payable)]
+        known = self.run(self.shop.db.read(payments.attempts, self.placed[order.order_no].order.order_id))
+        found = known[pick % len(known)]
+        self.run(attempts.query(self.shop, found.attempt_id, CLI))
+        self.model.query(order, self.model.attempt(found.attempt_no)[1])
+
+    @precondition(lambda self: self.payable)
+    @rule(pick=PICK, is_used=st.booleans())
+    def confirm(self, pick: int, is_used: bool) -> None:
+        order = self.payable[pick % len(self.payable)]
+        reference = next(iter(self.model.receipts), "") if is_used else ""
+        reference = reference or f"M{self.number()}"
+        work = settle.confirm(self.shop, order.order_no, reference=reference, note="seen on the statement", actor=CLI)
+        if order.status in PAID:
+            with pytest.raises(Conflict):
+                self.run(work)
+        elif reference in self.model.receipts and order.paid < order.total:
+            with pytest.raises(Invalid):
+                self.run(work)
+        else:
+            assert self.run(work) == self.model.confirm(order.order_no, reference)
+
+    # --- staff and time --------------------------------------------------------------------------------------------------
+
+    @rule(pick=PICK)
+    def deliver_by_hand(self, pick: int) -> None:
+        waiting = [(o, x) for o in self.model.orders.values() for x in o.lines if x.good.is_manual]
+        if not waiting:
+            return
+        order, line = waiting[pick % len(waiting)]
+        order_id = self.placed[order.order_no].order.order_id
+        found = self.run(self.shop.db.read(orders.lines, order_id))
+        line_id = next(x.line_id for x in found if x.sku_code == line.good.slug)
+        contents = [f"done {self.number()}" for _ in range(line.quantity)]
+        work = deliver.deliver_by_hand(self.shop, order.order_no, line_id, contents, CLI)
+        if order.status in ("paid", "delivering") and not line.sold:
+            assert self.run(work) == self.model.deliver_by_hand(order, line, contents)
+        else:
+            with pytest.raises(Conflict):
+                self.run(work)
+
+    @rule(pick=PICK)
+    def close_an_exception(self, pick: int) -> None:
+        desk = self.run(self.shop.db.read(orders.desk))
+        if desk:
+            row = desk[pick % len(desk)]
+            assert self.run(self.shop.db.write(order_writes.close_exception, row.exception_id, CLI, reason="seen"))
+            self.model.orders[row.order_no].desk.discard(row.kind)
+
+    @rule(minutes=st.sampled_from([1, 6, 12, 31]))
+    def pass_time(self, minutes: int) -> None:
+        self.clock.pass_time(minutes=minutes)
+
+    @rule()
+    def run_jobs(self) -> None:
+        ended = self.run(schedule.expire_orders(self.shop))
+        due = [o for o in self.model.orders.values() if o.status == "pending" and o.expires_at <= self.clock.ms]
+        due.sort(key=lambda o: o.expires_at)
+        assert ended == sum([self.model.end(order, "expired") for order in due])
+        self.run(deliver.sweep(self.shop, older_than=0))
+        self.run(schedule.read_callbacks(self.shop))
+
+    @rule(delivers=st.booleans())
+    def choose_what_late_money_does(self, delivers: bool) -> None:
+        self.run(settings.change(self.shop, {"orders.late_payment": "deliver" if delivers else "hold"}, CLI))
+        self.model.delivers_late = delivers
+
+    @rule()
+    def restart(self) -> None:
+        assert self.shop is not None
+        self.run(self.shop.close())
+        self.shop = self.run(Shop.open(config(self.data), clock=self.clock, is_server=True))
+
+    # --- what must be true -----------------------------------------------------------------------------------------------
+
+    @invariant()
+    def the_shop_is_as_the_model(self) -> None:
+        if self.shop is None:
+            return
+        state = self.run(self.shop.db.read(state_of))
+        assert state == expected(self.model)
+
+    @invariant()
+    def every_invariant_holds(self) -> None:
+        if self.shop is None:
+            return
+        for each in INVARIANTS:
+            witness = self.run(self.shop.db.read(each.first_witness, self.shop.keyring))
+            assert witness is None, f"{each.id}: {witness}"
+
+    @invariant()
+    def the_river_tells_only_allowed_moves(self) -> None:
+        if self.shop is None:
+            return
+        seen: dict[int, str] = {}
+        for order_id, name in self.run(self.shop.db.read(moves_told)):
+            assert name == "pending" if order_id not in seen else name in MOVES[seen[order_id]], (order_id, seen, name)
+            seen[order_id] = name
+        assert seen == {p.order.order_id: self.model.orders[no].status for no, p in self.placed.items()}
+
+    @property
+    def payable(self) -> list[ModelOrder]:
+        return [order for order in self.model.orders.values() if order.attempts]
+
+    def some(self, pick: int) -> ModelOrder:
+        return list(self.model.orders.values())[pick % len(self.model.orders)]
+
+
+async def furnish(data: Path, epay: EpaySimulator) -> None:
+    """Put the goods and the gateway into a founded shop: the template of every history."""
+    shop = await Shop.open(config(data))
+    await add_epay(shop, pid=epay.pid, key=epay.key, url=epay.url, methods="alipay,wxpay")
+    for good in GOODS:
+        rules = {"price": good.price, "hold_minutes": good.hold_minutes, "tiers": good.tiers, "max_quantity": 10}
+        kind = {"delivery": "manual" if good.is_manual else "auto", "is_free": not good.price}
+        await add_product(shop, good.slug, **rules, **kind)
+    await shop.close()
+
+
+def code_id_of(db: Reader, slug: str, place: int) -> int:
+    sql = """SELECT c.code_id FROM codes c JOIN skus s ON s.sku_id = c.sku_id
+             WHERE s.sku_code = :slug ORDER BY c.code_id LIMIT 1 OFFSET :place"""
+    return int(db.value(sql, slug=slug, place=place))
+
+
+def form_of(attempt: Any) -> dict[str, str]:
+    """What the buyer's browser brings to the gateway."""
+    fields = msgspec.json.decode(attempt.fields, type=dict[str, str])
+    return fields or dict(parse_qsl(urlsplit(attempt.url).query))
+
+
+def state_of(db: Reader) -> dict[str, Any]:
+    """What the database says of all that the model knows."""
+    found = {o.order_no: o for o in orders.page(db, 10**12, limit=10_000)}
+    sku_ids = db.values("SELECT sku_id FROM skus ORDER BY sku_id")
+    skus = dict(zip(sku_ids, db.values("SELECT sku_code FROM skus ORDER BY sku_id"), strict=True))
+    return {
+        "orders": {
+            no: (o.status, o.paid_minor, o.total_minor, {e.kind for e in orders.open_exceptions(db, o.order_id)})
+            for no, o in found.items()
+        },
+        "attempts": {a.attempt_no: a.status for o in found.values() for a in payments.attempts(db, o.order_id)},
+        "counts": {skus[c.sku_id]: (c.free, c.held, c.sold, c.void) for c in inventory.counts(db)},
+        "receipts": set(db.values("SELECT gateway_txn FROM receipts")),
+    }
+
+
+def expected(model: Model) -> dict[str, Any]:
+    """The same, as the model has it."""
+    counts = {slug: model.counts(slug) for slug in model.goods}
+    return {
+        "orders": {no: (o.status, o.paid, o.total, o.desk) for no, o in model.orders.items()},
+        "attempts": {a.attempt_no: a.status for o in model.orders.values() for a in o.attempts},
+        "counts": {slug: count for slug, count in counts.items() if any(count)},
+        "receipts": set(model.receipts),
+    }
+
+
+def moves_told(db: Reader) -> list[tuple[int, str]]:
+    """(order, state) in the order of the events."""
+    names = ("placed", "paid", "delivering", "delivered", "expired", "cancelled")
+    sql = "SELECT object_id FROM events WHERE object_kind = 'order' AND name LIKE 'order.%' ORDER BY seq"
+    whose = db.values(sql)
+    sql = "SELECT name FROM events WHERE object_kind = 'order' AND name LIKE 'order.%' ORDER BY seq"
+    what = [name.removeprefix("order.") for name in db.values(sql)]
+    return [(i, "pending" if w == "placed" else w) for i, w in zip(whose, what, strict=True) if w in names]

@@ -1,0 +1,215 @@
+"""The oracle: what a shop must make of every event, in plain Python, written from docs and promises and not from the flows.
+
+It knows no database, no clock but the one it is told, and no lock: everything happens at once and in order.
+"""
+
+from dataclasses import dataclass, field
+
+MINUTE = 60_000
+PAID = ("paid", "delivering", "delivered")
+
+
+@dataclass(frozen=True)
+class Good:
+    """One SKU for sale."""
+
+    slug: str
+    price: int
+    hold_minutes: int
+    is_manual: bool = False
+    tiers: tuple[tuple[int, int], ...] = ()
+
+    def costs(self, quantity: int) -> int:
+        """What so many cost together."""
+        each = self.price
+        for least, price in self.tiers:
+            each = price if quantity >= least else each
+        return each * quantity
+
+
+@dataclass
+class ModelLine:
+    """One line: `held` and `sold` name its codes."""
+
+    good: Good
+    quantity: int
+    held: list[str] = field(default_factory=list)
+    sold: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ModelAttempt:
+    """One try to pay; `silent_txn` when its buyer paid and the gateway told nobody."""
+
+    attempt_no: str
+    amount: int
+    method: str
+    status: str = "open"
+    silent_txn: str = ""
+
+
+@dataclass
+class ModelOrder:
+    """One order as it must stand."""
+
+    order_no: str
+    lines: list[ModelLine]
+    total: int
+    expires_at: int
+    attempts: list[ModelAttempt]
+    status: str = "pending"
+    paid: int = 0
+    desk: set[str] = field(default_factory=set)
+
+
+class Model:
+    """The shop."""
+
+    def __init__(self, goods: tuple[Good, ...]):
+        self.goods = {good.slug: good for good in goods}
+        self.shelf: dict[str, list[str]] = {good.slug: [] for good in goods}
+        """Every code ever imported, in order; its place is its age."""
+        self.free: dict[str, set[str]] = {good.slug: set() for good in goods}
+        self.void: dict[str, int] = {good.slug: 0 for good in goods}
+        self.orders: dict[str, ModelOrder] = {}
+        self.receipts: dict[str, str] = {}
+        """The attempt of each transaction."""
+        self.delivers_late = True
+
+    def stock(self, slug: str, codes: list[str]) -> int:
+        """Import; how many are new."""
+        known = {code for shelf in self.shelf.values() for code in shelf}
+        new = [code for code in dict.fromkeys(codes) if code not in known]
+        self.shelf[slug] += new
+        self.free[slug] |= set(new)
+        return len(new)
+
+    def can_hold(self, wants: dict[str, int]) -> bool:
+        """Whether an order of these would find its codes."""
+        return all(self.goods[slug].is_manual or len(self.free[slug]) >= n for slug, n in wants.items())
+
+    def place(self, order_no: str, wants: dict[str, int], attempt: ModelAttempt | None, now: int) -> ModelOrder:
+        """An order that could be placed."""
+        lines = [ModelLine(self.goods[slug], n) for slug, n in wants.items()]
+        total = sum(line.good.costs(line.quantity) for line in lines)
+        until = now + min(line.good.hold_minutes for line in lines) * MINUTE
+        order = ModelOrder(order_no, lines, total, until, [attempt] if attempt else [])
+        self.orders[order_no] = order
+        self._hold(order)
+        if total == 0:
+            self._pay(order)
+        return order
+
+    def settle(self, attempt_no: str, txn: str, amount: int, method: str) -> str:
+        """Money arrived for an attempt: new, repeated or refused."""
+        order, attempt = self.attempt(attempt_no)
+        if txn in self.receipts:
+            if self.receipts[txn] == attempt_no:
+                return "repeated"
+            order.desk.add("mismatch")
+            return "refused"
+        self.receipts[txn] = attempt_no
+        attempt.status = "succeeded"
+        if method and attempt.method and method != attempt.method:
+            order.desk.add("mismatch")
+            return "new"
+        order.paid += amount
+        self._find(order)
+        return "new"
+
+    def _find(self, order: ModelOrder) -> None:
+        if order.status in PAID:
+            order.desk.add("paid_twice")
+        elif order.paid < order.total:
+            order.desk.add("paid_partly")
+        elif order.status == "pending":
+            self._pay(order)
+        elif self.delivers_late and self._can_hold_again(order):
+            self._hold(order)
+            self._pay(order)
+        else:
+            order.desk.add("paid_late")
+
+    def confirm(self, order_no: str, txn: str) -> str:
+        """A person vouches for the rest; the state then."""
+        order = self.orders[order_no]
+        if order.paid < order.total:
+            self.receipts[txn] = order.attempts[-1].attempt_no
+            order.attempts[-1].status = "succeeded"
+            order.paid = order.total
+        if order.status != "pending":
+            if not self._can_hold_again(order):
+                order.desk.add("paid_late")
+                return order.status
+            self._hold(order)
+        self._pay(order)
+        order.desk -= {"paid_late", "paid_partly"}
+        return order.status
+
+    def query(self, order: ModelOrder, attempt: ModelAttempt) -> None:
+        """The gateway is asked about one attempt."""
+        if attempt.silent_txn:
+            self.settle(attempt.attempt_no, attempt.silent_txn, attempt.amount, attempt.method)
+
+    def end(self, order: ModelOrder, status: str) -> bool:
+        """Expire or cancel, after asking; whether it ended."""
+        if order.status == "pending":
+            for attempt in [a for a in order.attempts if a.status in ("open", "closed")][-3:]:
+                self.query(order, attempt)
+        if order.status != "pending":
+            return False
+        order.status = status
+        for line in order.lines:
+            self.free[line.good.slug] |= set(line.held)
+            line.held = []
+        self._close_attempts(order)
+        return True
+
+    def change(self, order: ModelOrder, attempt: ModelAttempt) -> None:
+        """Another attempt for what is owed."""
+        self._close_attempts(order)
+        order.attempts.append(attempt)
+
+    def deliver_by_hand(self, order: ModelOrder, line: ModelLine, contents: list[str]) -> str:
+        """Staff deliver a manual line; the state then."""
+        line.sold = contents
+        self._progress(order)
+        return order.status
+
+    def attempt(self, attempt_no: str) -> tuple[ModelOrder, ModelAttempt]:
+        """An attempt with its order."""
+        return next((o, a) for o in self.orders.values() for a in o.attempts if a.attempt_no == attempt_no)
+
+    def counts(self, slug: str) -> tuple[int, int, int, int]:
+        """Free, held, sold, void."""
+        lines = [line for o in self.orders.values() for line in o.lines if line.good.slug == slug]
+        held, sold = sum(len(line.held) for line in lines), sum(len(line.sold) for line in lines)
+        return len(self.free[slug]), held, sold, self.void[slug]
+
+    def _can_hold_again(self, order: ModelOrder) -> bool:
+        return self.can_hold({line.good.slug: line.quantity for line in order.lines})
+
+    def _hold(self, order: ModelOrder) -> None:
+        for line in order.lines:
+            if not line.good.is_manual:
+                oldest = [c for c in self.shelf[line.good.slug] if c in self.free[line.good.slug]]
+                line.held = oldest[: line.quantity]
+                self.free[line.good.slug] -= set(line.held)
+
+    def _pay(self, order: ModelOrder) -> None:
+        order.status = "paid"
+        order.desk.discard("paid_partly")
+        if order.paid > order.total:
+            order.desk.add("paid_over")
+        for line in order.lines:
+            line.sold, line.held = line.sold + line.held, []
+        self._progress(order)
+
+    def _progress(self, order: ModelOrder) -> None:
+        whole = all(len(line.sold) == line.quantity for line in order.lines)
+        order.status = "delivered" if whole else "delivering"
+
+    def _close_attempts(self, order: ModelOrder) -> None:
+        for attempt in order.attempts:
+            if attempt.status == "open":
+                attempt.status = "closed"

@@ -1,0 +1,48 @@
+"""Random histories against a model (promises, M1). A failure prints the steps; `make drill` tells many more."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.gateways.epay_simulator import EpaySimulator
+from tests.properties.machine import Histories, furnish
+
+CALM = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+
+@pytest.fixture
+def epay() -> Iterator[EpaySimulator]:
+    with EpaySimulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def template(data: Path, epay: EpaySimulator) -> Path:
+    """A shop with goods and a gateway; each history begins with a copy."""
+    asyncio.run(furnish(data, epay))
+    return data
+
+
+def tell(template: Path, epay: EpaySimulator, *, histories: int, steps: int) -> None:
+    chosen = settings(
+        max_examples=histories,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        print_blob=True,
+        suppress_health_check=CALM,
+    )
+    run_state_machine_as_test(lambda: Histories(template, epay), settings=chosen)
+
+
+def test_random_histories_go_as_the_model_says(template: Path, epay: EpaySimulator) -> None:
+    tell(template, epay, histories=12, steps=30)
+
+
+@pytest.mark.drill
+def test_a_great_many_random_histories(template: Path, epay: EpaySimulator) -> None:
+    tell(template, epay, histories=300, steps=60)

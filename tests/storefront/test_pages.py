@@ -100,6 +100,17 @@ async def test_assets_for_ever_and_never_from_elsewhere(site: httpx.AsyncClient)
         assert (await site.get(bad)).status_code in (400, 404)
 
 
+async def test_a_list_that_did_not_change_is_not_sent_again(site: httpx.AsyncClient, shop: Shop) -> None:
+    await add_product(shop, "x", codes=2)
+    first = await site.get("/")
+    known = {"if-none-match": first.headers["etag"]}
+    again = await site.get("/", headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    assert (await site.get("/", headers={**known, "accept-language": "en"})).status_code == 200
+    await add_product(shop, "y", codes=1)
+    assert "商品 y" in (await site.get("/", headers=known)).text
+
+
 async def test_images(site: httpx.AsyncClient, shop: Shop) -> None:
     folder = shop.config.data / "uploads"
     (folder / "a1.png").write_bytes(b"\x89PNG")

@@ -5,6 +5,8 @@ the language cookie is set only by a visitor who chose.
 """
 
 from collections.abc import Mapping, MutableMapping, Sequence
+from functools import lru_cache
+from hashlib import blake2b
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote, urlencode
@@ -81,9 +83,7 @@ class Pages:
     def draw(self, scope: Scope, template: str, view: msgspec.Struct, *, path: str = "") -> str:
         """A whole page as text. `path` is where this page can be opened again, when that is not the request's own address."""
         locale = self.locale(scope)
-        frame = self._frame(scope, locale, path)
-        values = {name: getattr(view, name) for name in view.__struct_fields__}
-        return self.theme.environment(locale).get_template(template).render(values, frame=frame)
+        return _rendered(self.theme, locale, template, view, self._frame(scope, locale, path))
 
     def answer(
         self,
@@ -98,11 +98,22 @@ class Pages:
         """A whole page as an answer."""
         scope: Scope = request.scope  # type: ignore[assignment]
         body = self.draw(scope, template, view, path=path).encode()
+        return self._response(request, body, status, headers or {})
+
+    def answer_shared(self, request: AnyRequest, template: str, view: msgspec.Struct) -> Response[bytes]:
+        """A page that is the same for all who read its language: drawn once for each content, which must be hashable."""
+        scope: Scope = request.scope  # type: ignore[assignment]
+        locale = self.locale(scope)
+        body, etag = _drawn(self.theme, locale, template, view, self._frame(scope, locale, ""))
+        is_known = etag in request.headers.get("if-none-match", "") and LOCALE_PARAMETER not in request.query_params
+        return self._response(request, b"" if is_known else body, 304 if is_known else 200, {"etag": etag})
+
+    def _response(self, request: AnyRequest, body: bytes, status: int, headers: Mapping[str, str]) -> Response[bytes]:
         response = Response(body, status_code=status, media_type="text/html; charset=utf-8")
-        response.headers.update({"vary": "Cookie, Accept-Language", "cache-control": "private, no-cache", **(headers or {})})
+        response.headers.update({"vary": "Cookie, Accept-Language", "cache-control": "private, no-cache", **headers})
         if request.query_params.get(LOCALE_PARAMETER) in self.theme.catalogues:
             response.set_cookie(
-                LOCALE_COOKIE, self.locale(scope), max_age=_YEAR, path="/", httponly=True, samesite="lax",
+                LOCALE_COOKIE, request.query_params[LOCALE_PARAMETER], max_age=_YEAR, path="/", httponly=True, samesite="lax",
                 secure=self._shop.base_url.startswith("https:"),
             )  # fmt: skip
         return response
@@ -137,6 +148,18 @@ class Pages:
             languages=tuple(_language(name, own, locale) for name in sorted(self.theme.catalogues, reverse=True)),
             path=scope.get("path", "/"),
         )
+
+
+def _rendered(theme: Theme, locale: str, template: str, view: msgspec.Struct, frame: Frame) -> str:
+    values = {name: getattr(view, name) for name in view.__struct_fields__}
+    return theme.environment(locale).get_template(template).render(values, frame=frame)
+
+
+@lru_cache(maxsize=256)
+def _drawn(theme: Theme, locale: str, template: str, view: msgspec.Struct, frame: Frame) -> tuple[bytes, str]:
+    """A page and its ETag. Kept by content, so that what is kept is never out of date."""
+    body = _rendered(theme, locale, template, view, frame).encode()
+    return body, f'"{blake2b(body, digest_size=16).hexdigest()}"'
 
 
 def pages_of(request: AnyRequest) -> Pages:

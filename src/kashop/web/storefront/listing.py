@@ -36,7 +36,8 @@ def _listing(request: AnyRequest, found: Shelves, current: Category | None) -> R
         card_of(each.card, each.stock, currency) for each in found.shelves if current is None or each.card.category_id in wanted
     )
     here = next((each for link in links for each in (link, *link.children) if each.is_current), None)
-    return pages_of(request).answer(request, "listing.html", Listing(category=here, categories=links, products=cards))
+    view = Listing(category=here, categories=links, products=cards)
+    return pages_of(request).answer_shared(request, "listing.html", view)
 
 
 def _below(categories: list[Category], current: Category | None) -> set[int]:

@@ -1,18 +1,17 @@
-"""One key, one order: one after another, all at once, and across a restart (I-36)."""
+"""One key, one order: one after another, and all at once (I-36); across a kill: tests/hostile."""
 
 import asyncio
+import sqlite3
 
-import httpx
 import pytest
 
-from kashop.app import make_app
 from kashop.lib.clock import DAY
 from kashop.orders import reads as orders
 from kashop.orders import writes as order_writes
 from kashop.shop import Shop
 from tests.api.conftest import Api, usual
 from tests.api.test_orders import problem
-from tests.cast import TestClock, add_epay, config
+from tests.cast import TestClock
 from tests.hostile.tables import changed, row_counts
 
 
@@ -95,19 +94,6 @@ async def test_a_key_is_needed_once(api: Api, shop: Shop) -> None:
     assert (await api.order(key="!" * 255)).status_code == 201
 
 
-async def test_a_key_lives_across_a_restart(data, clock: TestClock, api: Api, shop: Shop) -> None:
-    first = await api.order(key="one")
-    await shop.close()
-    reopened = await Shop.open(config(data), clock=clock, is_server=True)
-    try:
-        transport = httpx.ASGITransport(app=make_app(reopened))
-        async with httpx.AsyncClient(transport=transport, base_url="http://shop.example") as client:
-            again = await Api(client).order(key="one")
-        assert again.json() == first.json()
-    finally:
-        await reopened.close()
-
-
 async def test_a_key_is_kept_for_a_day_at_least(api: Api, shop: Shop, clock: TestClock) -> None:
     first = (await api.order(key="one")).json()
     clock.pass_time(hours=24)
@@ -116,10 +102,7 @@ async def test_a_key_is_kept_for_a_day_at_least(api: Api, shop: Shop, clock: Tes
 
 
 async def test_an_attempt_whose_process_died_is_begun_by_the_replay(api: Api, shop: Shop, clock: TestClock) -> None:
-    await add_epay(shop, "second", mode="page")
     placed = (await api.order(key="one")).json()
-    import sqlite3
-
     con = sqlite3.connect(shop.config.database)
     con.execute("UPDATE attempts SET kind = '', url = ''")
     con.commit()

@@ -255,7 +255,12 @@ async def test_without_a_token_nobody_learns_whether_the_order_is_there(api: Api
     placed = (await api.order()).json()
     told = set()
     for number in (placed["order_no"], "K0"):
-        for header in ({}, {"authorization": "Basic eDp5"}, {"authorization": "Bearer"}, {"authorization": f"Bearer {'x' * 300}"}):
+        for header in (
+            {},
+            {"authorization": "Basic eDp5"},
+            {"authorization": "Bearer"},
+            {"authorization": f"Bearer {'x' * 300}"},
+        ):
             answer = await api.get(f"/orders/{number}", headers=header)
             problem(answer, 401, "token_missing")
             assert answer.headers["www-authenticate"].startswith("Bearer")

@@ -210,7 +210,12 @@ async def test_odd_paths(served: Served, name: str) -> None:
     [
         *(b"/../etc/passwd", b"//etc/passwd", b"/%2e%2e/etc/passwd", b"/..%5cetc", b"/%00", b"/%c0%ae%c0%ae/", b"/.", b"/a/./b"),
         *(b"/uploads/../kashop.db", b"/uploads/..%2fkashop.db", b"/uploads/%2e%2e%2fkashop.db", b"/uploads/....//kashop.db"),
-        *(b"/t/default/0/../../../theme.toml", b"/t/default/0/%2e%2e/theme.toml", b"/t/../0/x.css", b"/admin/assets/0/../login.html"),
+        *(
+            b"/t/default/0/../../../theme.toml",
+            b"/t/default/0/%2e%2e/theme.toml",
+            b"/t/../0/x.css",
+            b"/admin/assets/0/../login.html",
+        ),
         *(b"/uploads/kashop.db", b"/uploads/.", b"/uploads//etc/passwd", b"/t/default/0//etc/passwd", b"*", b"/\xff", b"/?\xff"),
     ],
 )
@@ -224,7 +229,10 @@ async def test_no_file_outside_the_shop_s_own(served: Served, path: bytes) -> No
 @pytest.mark.parametrize("name", QUERIES)
 async def test_odd_queries(served: Served, name: str) -> None:
     asked = [
-        (f"{m} {r.path}", request(served, m, target(r.path) + b"?" + QUERIES[name], TOKEN, FORM, body=b"" if m == "POST" else None))
+        (
+            f"{m} {r.path}",
+            request(served, m, target(r.path) + b"?" + QUERIES[name], TOKEN, FORM, body=b"" if m == "POST" else None),
+        )
         for r in served.routes
         for m in r.methods - {"OPTIONS"}
     ]

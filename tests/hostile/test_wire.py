@@ -86,7 +86,16 @@ async def test_odd_headers(served: Served, headers: list[bytes], status: set[int
 
 @pytest.mark.parametrize(
     "host",
-    [b"evil.example", b"", b"a:b:c", b"127.0.0.1:x", b"127.0.0.1@evil.example", b"127.0.0.1 evil", b"[::1", b"127.0.0.1.evil.example"],
+    [
+        b"evil.example",
+        b"",
+        b"a:b:c",
+        b"127.0.0.1:x",
+        b"127.0.0.1@evil.example",
+        b"127.0.0.1 evil",
+        b"[::1",
+        b"127.0.0.1.evil.example",
+    ],
 )
 async def test_a_foreign_host_is_refused(served: Served, host: bytes) -> None:
     answer = await send(served, b"GET / HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
@@ -120,16 +129,21 @@ async def test_a_body_that_is_too_large_is_cut_before_it_is_held(served: Served,
 
 async def test_trailers_without_end_are_cut_off(served: Served) -> None:
     start = resident(served)
-    head = request(served, "POST", API, b"Content-Type: application/json", b"Transfer-Encoding: chunked", body=b"2\r\n{}\r\n0\r\n")
+    head = request(
+        served, "POST", API, b"Content-Type: application/json", b"Transfer-Encoding: chunked", body=b"2\r\n{}\r\n0\r\n"
+    )
     answer = await stream(served, head, b"X: " + b"y" * 8000 + b"\r\n", most=32 * 2**20)
     assert answer.status in (0, 400, 408, 413, 422, 431)
     assert resident(served) - start < 16 * 2**20
 
 
+@pytest.mark.drill
 async def test_a_slow_head_and_a_slow_body_are_given_up_while_others_are_served(served: Served) -> None:
     """One byte a second on a hundred connections, for longer than anyone may take."""
     head = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: "
-    body = request(served, "POST", b"/checkout", b"Content-Type: application/x-www-form-urlencoded", b"Content-Length: 1000", body=b"")
+    body = request(
+        served, "POST", b"/checkout", b"Content-Type: application/x-www-form-urlencoded", b"Content-Length: 1000", body=b""
+    )
     slow = [asyncio.create_task(trickle(served, start)) for start in [head] * 60 + [body] * 40]
     times = []
     while not all(task.done() for task in slow) and len(times) < 200:

@@ -89,7 +89,11 @@ def unsound(answer: Answer) -> str:
     kind, number = answer.headers.get("content-type", ""), answer.headers.get("x-request-id", "")
     if kind.startswith("application/problem+json"):
         told = msgspec.json.decode(answer.body)
-        return "" if told["code"] and told["request_id"] == number and told["status"] == answer.status else "problem without code or id"
+        return (
+            ""
+            if told["code"] and told["request_id"] == number and told["status"] == answer.status
+            else "problem without code or id"
+        )
     if not number:
         return "no request id"
     if kind.startswith("text/html"):

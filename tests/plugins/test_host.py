@@ -251,27 +251,29 @@ async def test_background_work_ends_with_the_shop_and_its_failure_is_told(data: 
 # Pages
 
 
+PAGES = """
+import asyncio
+async def show(ctx, request):
+    return PageResponse.html(ctx.plugin + request.params.get("name", "") + request.query.get("q", ""))
+async def raises(ctx, request):
+    raise ValueError("secret")
+async def hangs(ctx, request):
+    await asyncio.sleep(60)
+async def nonsense(ctx, request):
+    return "text"
+@hookimpl
+def register_pages():
+    return [Page(path="", answer=show), Page(path="hello/{name}", answer=show), Page(path="a.b", answer=show),
+        Page(path="raises", answer=raises), Page(path="hangs", answer=hangs), Page(path="nonsense", answer=nonsense),
+        Page(path="only", answer=show, methods=("POST",))]
+"""
+
+
 async def test_pages_are_found_by_path_and_method_and_a_broken_one_answers_500(
     data: Path, stopped: list[Host], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host, "PAGE_SECONDS", 0.2)
-    body = """
-    import asyncio
-    async def show(ctx, request):
-        return PageResponse.html(ctx.plugin + request.params.get("name", "") + request.query.get("q", ""))
-    async def raises(ctx, request):
-        raise ValueError("secret")
-    async def hangs(ctx, request):
-        await asyncio.sleep(60)
-    async def nonsense(ctx, request):
-        return "text"
-    @hookimpl
-    def register_pages():
-        return [Page(path="", answer=show), Page(path="hello/{name}", answer=show), Page(path="a.b", answer=show),
-            Page(path="raises", answer=raises), Page(path="hangs", answer=hangs), Page(path="nonsense", answer=nonsense),
-            Page(path="only", answer=show, methods=("POST",))]
-    """
-    write(data, "pages", body)
+    write(data, "pages", PAGES)
     loaded = Host.load(data)
     stopped.append(loaded)
     loaded.equip(context)

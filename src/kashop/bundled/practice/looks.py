@@ -16,23 +16,23 @@ _CHINESE = {
     "Pay": "支付成功",
     "Pay another amount": "按其他金额支付",
     "Pay this amount": "支付此金额",
-    "Less leaves the order partly paid, more is recorded as overpaid.": "少付:订单为部分支付;多付:记录为多付。",
+    "Less leaves the order partly paid, more is recorded as overpaid.": "少付：订单为部分支付；多付：记录为多付。",
     "What goes wrong in real life": "现实中会出的差错",
-    "Pay, callback after": "支付成功,回调延迟",
+    "Pay, callback after": "支付成功，回调延迟",
     "seconds": "秒",
     "Delay": "延迟回调",
-    "Pay, callback ten times": "支付成功,回调重复十次",
-    "Pay, callback is lost": "支付成功,回调丢失(只能查询得知)",
+    "Pay, callback ten times": "支付成功，回调重复十次",
+    "Pay, callback is lost": "支付成功，回调丢失（只能查询得知）",
     "The payment fails": "支付失败",
-    "Forged callback: not paid, wrong signature": "伪造回调(未支付,签名错误)",
-    "Back to the shop without paying": "不支付,返回商店",
+    "Forged callback: not paid, wrong signature": "伪造回调（未支付，签名错误）",
+    "Back to the shop without paying": "不支付，返回商店",
     "Already paid": "已支付",
     "another payment is a double payment": "再次支付即为重复支付",
-    "Write an amount such as {example}.": "请填写金额,例如 {example}。",
+    "Write an amount such as {example}.": "请填写金额，例如 {example}。",
     "Write 1 to 3600 seconds.": "请填写 1 到 3600 秒。",
     "Press one of the buttons.": "请点击其中一个按钮。",
     "This cashier does not exist": "没有这个收银台",
-    "Go back to the shop and open the payment page again.": "请返回商店,重新打开支付页面。",
+    "Go back to the shop and open the payment page again.": "请返回商店，重新打开支付页面。",
 }
 
 _PROBLEMS = {
@@ -80,7 +80,6 @@ def cashier(request: PageRequest, entry: dict[str, Any], *, key: str, problem: s
     sum_text = amount_text(entry["amount_minor"], entry["currency"])
     part = amount_text(max(1, entry["amount_minor"] // 2), entry["currency"])
     typed = escape(request.form.get("amount", part))
-    seconds = escape(request.form.get("seconds", "10"))
     complaint = say(_PROBLEMS[problem]).format(example=escape(part)) if problem else ""
     hidden = _hidden(k=key, seen=str(len(entry["payments"])))
     body = f"""
@@ -102,19 +101,7 @@ def cashier(request: PageRequest, entry: dict[str, Any], *, key: str, problem: s
       aria-describedby="amount-help">
     <button name="act" value="amount">{say("Pay this amount")}</button></div></form>
 </section>
-<section>
-  <h2>{say("What goes wrong in real life")}</h2>
-  <form method="post">{hidden}<div class="row">
-    <label for="seconds">{say("Pay, callback after")}</label>
-    <input id="seconds" name="seconds" inputmode="numeric" autocomplete="off" value="{seconds}">
-    <span>{say("seconds")}</span>
-    <button name="act" value="delay">{say("Delay")}</button></div></form>
-  <br>
-  {_button(hidden, "repeat", say("Pay, callback ten times"))}
-  {_button(hidden, "lose", say("Pay, callback is lost"))}
-  {_button(hidden, "fail", say("The payment fails"))}
-  {_button(hidden, "forge", say("Forged callback: not paid, wrong signature"))}
-</section>
+{_mishaps(request, say, hidden)}
 <p><a href="{escape(entry["return_url"])}">{say("Back to the shop without paying")}</a></p>"""
     return _page(locale, say("Practice cashier"), body)
 
@@ -124,6 +111,22 @@ def missing(locale: str) -> str:
     say = _speaker(locale)
     body = f"<section><p>{say('Go back to the shop and open the payment page again.')}</p></section>"
     return _page(locale, say("This cashier does not exist"), body)
+
+
+def _mishaps(request: PageRequest, say: Any, hidden: str) -> str:
+    seconds = escape(request.form.get("seconds", "10"))
+    return f"""<section>
+  <h2>{say("What goes wrong in real life")}</h2>
+  <form method="post">{hidden}<label for="seconds">{say("Pay, callback after")}</label><div class="row">
+    <input id="seconds" name="seconds" inputmode="numeric" autocomplete="off" value="{seconds}">
+    <span>{say("seconds")}</span>
+    <button name="act" value="delay">{say("Delay")}</button></div></form>
+  <br>
+  {_button(hidden, "repeat", say("Pay, callback ten times"))}
+  {_button(hidden, "lose", say("Pay, callback is lost"))}
+  {_button(hidden, "fail", say("The payment fails"))}
+  {_button(hidden, "forge", say("Forged callback: not paid, wrong signature"))}
+</section>"""
 
 
 def _paid_note(entry: dict[str, Any], say: Any) -> str:

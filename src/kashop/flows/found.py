@@ -9,7 +9,7 @@ from nacl.utils import random
 
 from kashop.accounts import writes as accounts
 from kashop.accounts.passwords import Passwords
-from kashop.accounts.rules import checked_password
+from kashop.accounts.rules import checked_email, checked_password
 from kashop.audit.writes import record
 from kashop.db import Tx, migrate
 from kashop.db.sqlite import SqliteDb
@@ -57,6 +57,7 @@ async def found(config: Config, charter: Charter, *, clock: Clock | None = None)
     }
     for name, value in wishes.items():
         checked(name, value)
+    checked_email(charter.owner)
     password = charter.owner_password or secrets.token_urlsafe(12)
     passwords = Passwords.for_staff()
     password_hash = await passwords.hash(checked_password(password, email=charter.owner, field="owner_password"))

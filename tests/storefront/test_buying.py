@@ -1,5 +1,6 @@
 """Buying by plain forms: what a browser without JavaScript can do, and what it is told when something is wrong."""
 
+import io
 import re
 from html import unescape
 
@@ -9,8 +10,12 @@ import pytest
 from kashop.catalog import reads as catalog
 from kashop.catalog import writes
 from kashop.catalog.types import BuyerField, SkuDraft
+from kashop.flows import restock
 from kashop.flows.checkout import placed as placed_order
 from kashop.lib.actor import CLI
+from kashop.orders import writes as orders
+from kashop.payments import writes as payments
+from kashop.payments.types import Begun
 from kashop.shop import Shop
 from tests.cast import TestClock, add_epay, add_product, call_back, epay_notice
 
@@ -309,3 +314,38 @@ async def test_the_way_back_from_the_gateway(site: httpx.AsyncClient, stocked: S
     stranger = httpx.AsyncClient(transport=site._transport, base_url="http://shop.example")
     assert (await stranger.get(f"/pay/epay-main/return?out_trade_no={parts(place)[0]}")).headers["location"] == "/lookup"
     assert (await stranger.get("/pay/nobody/return")).headers["location"] == "/lookup"
+
+
+async def test_a_code_is_read_back_character_by_character(site: httpx.AsyncClient, stocked: Shop) -> None:
+    await add_product(stocked, "odd")
+    odd = '{"code":"<b>&\\"\'\\r\\nA㐂 =1+1"}'
+    source = restock.Source(file=io.BytesIO(odd.encode()), name="odd.jsonl", product="odd")
+    await restock.import_codes(stocked, source, CLI)
+    place = await ordered(site, "odd")
+    order_no, token = parts(place)
+    await pay(stocked, place, "12.50")
+    page = (await site.post(f"/o/{order_no}/reveal", data={"k": token})).text
+    assert '<pre class="code">&lt;b&gt;&amp;&#34;&#39;&#13;\nA㐂 =1+1</pre>' in page
+    assert 'data-copy="&lt;b&gt;&amp;&#34;&#39;&#13;\nA㐂 =1+1"' in page
+    saved = await site.post(f"/o/{order_no}/codes.txt", data={"k": token})
+    assert saved.content == "<b>&\"'\r\nA㐂 =1+1\n".encode()
+
+
+async def test_a_form_for_a_gateway_may_go_there_alone(site: httpx.AsyncClient, stocked: Shop) -> None:
+    place = await ordered(site, "steam")
+    begun = Begun(kind="form", url="https://pay.example/submit.php", fields={"pid": "1001", "sign": '"<&'})
+    attempt_id = await stocked.db.read(lambda db: db.value("SELECT attempt_id FROM attempts"))
+    await stocked.db.write(payments.keep_begun, attempt_id, begun)
+    page = await site.get(place)
+    assert 'action="https://pay.example/submit.php"' in page.text
+    assert hidden(page.text)["sign"] == '"<&'
+    assert page.headers["content-security-policy"].endswith("form-action 'self' https://pay.example")
+
+
+async def test_money_that_does_not_fit_is_not_asked_for_again(site: httpx.AsyncClient, stocked: Shop) -> None:
+    place = await ordered(site, "steam")
+    order_id = await stocked.db.read(lambda db: db.value("SELECT order_id FROM orders"))
+    await stocked.db.write(orders.open_exception, order_id, "mismatch", CLI)
+    page = (await site.get(place)).text
+    assert "客服正在处理此订单" in page
+    assert "去支付" not in page

@@ -10,7 +10,7 @@ from io import BytesIO
 import nh3
 import segno
 from markdown_it import MarkdownIt
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 _TEXT = {"a", "blockquote", "br", "code", "del", "em", "hr", "img", "p", "pre", "s", "strong"}
 _BLOCKS = {"h1", "h2", "h3", "h4", "li", "ol", "ul", "table", "tbody", "td", "th", "thead", "tr"}
@@ -40,6 +40,11 @@ def _own_pictures(tag: str, attribute: str, value: str) -> str | None:
     if tag == "img" and attribute == "src" and not value.startswith("/uploads/"):
         return None
     return value
+
+
+def exact(text: str) -> Markup:
+    """A code as markup from which a browser reads back every character: a bare carriage return would become a line end."""
+    return escape(text).replace("\r", Markup("&#13;"))
 
 
 @lru_cache(maxsize=256)

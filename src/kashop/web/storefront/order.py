@@ -23,12 +23,16 @@ from kashop.orders.types import Line, Order, OrderException
 from kashop.payments import reads as payments
 from kashop.payments.rows import Attempt
 from kashop.web.context import Cashier, LineView, OrderPage, OrderView
+from kashop.web.marks import exact
 from kashop.web.pages import pages_of
 from kashop.web.sessions import AnyRequest, shop_of
 from kashop.web.storefront.payments import pay_choices, payment_view, value_of
 from kashop.web.urls import url
 
 PRIVATE = {"cache-control": "no-store", "x-robots-tag": "noindex"}
+
+PAYABLE = ("", "paid_partly")
+"""What may be on the desk about an order that its buyer is still asked to pay."""
 
 NOT_ARRIVED = "No payment has arrived yet. If you have just paid, wait a moment and try again."
 
@@ -96,7 +100,7 @@ async def show(
     found = await shop.db.read(dossier, order.order_id)
     view = _order_view(request, found, revealed)
     link = url("order", view.order_no, view.token)
-    if view.status == "pending" and view.expires_at > shop.clock.now():
+    if view.status == "pending" and view.expires_at > shop.clock.now() and view.exception in PAYABLE:
         cashier = await _cashier(request, found, view, note)
         policy = _form_policy(cashier.payment.kind, cashier.payment.url)
         return pages.answer(request, "cashier.html", cashier, path=link, headers={**PRIVATE, **policy})
@@ -170,5 +174,5 @@ def _line_view(line: Line, found: Dossier, codes: tuple[str, ...] | None) -> Lin
         is_manual=line.delivery == "manual",
         answers=tuple((labels.get(name, name), answer) for name, answer in answers.items()),
         instructions=product.instructions if line.delivered else "",
-        codes=codes,
+        codes=None if codes is None else tuple(exact(code) for code in codes),
     )

@@ -89,6 +89,7 @@ def _check(draft: ProductDraft, rows: list[SkuRow]) -> None:
 
 
 def _add(tx: Tx, draft: ProductDraft, rows: list[SkuRow], actor: Actor) -> int:
+    _check_category(tx, draft)
     first, *others = rows
     try:
         product_id = writes.add_product(tx, draft, [first.draft], actor)
@@ -100,6 +101,7 @@ def _add(tx: Tx, draft: ProductDraft, rows: list[SkuRow], actor: Actor) -> int:
 
 
 def _edit(tx: Tx, product_id: int, draft: ProductDraft, rows: list[SkuRow], version: int, actor: Actor) -> None:
+    _check_category(tx, draft)
     writes.edit_product(tx, product_id, draft, version=version, actor=actor)
     stored = dict(sku_drafts(tx, product_id))
     for row in rows:
@@ -107,6 +109,11 @@ def _edit(tx: Tx, product_id: int, draft: ProductDraft, rows: list[SkuRow], vers
             raise NotFound("There is no such SKU.")
         if row.sku_id is None or stored[row.sku_id] != row.draft:
             _save_sku(tx, product_id, row, actor)
+
+
+def _check_category(db: Reader, draft: ProductDraft) -> None:
+    if draft.category_id is not None and draft.category_id not in {c.category_id for c in reads.categories(db)}:
+        raise Invalid.of("category", "There is no such category.")
 
 
 def _save_sku(tx: Tx, product_id: int, row: SkuRow, actor: Actor) -> None:

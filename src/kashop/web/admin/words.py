@@ -141,7 +141,10 @@ FACT = {
 }
 FLAW = {"currency": "Another currency", "method": "Another method", "transaction": "The transaction of another order"}
 
+ENCODING = {"utf-8": "UTF-8", "gbk": "GBK", "gb18030": "GB18030", "big5": "Big5"}
+
 _KINDS = {
+    "encoding": ENCODING,
     "fact": FACT,
     "flaw": FLAW,
     "reason": REASON,

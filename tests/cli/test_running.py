@@ -218,7 +218,11 @@ def test_the_doctor_says_what_to_mend(terminal: Terminal) -> None:
     assert "is not https" in mend["address"]
     assert mend["job forget"] == "failed: it broke"
     assert "is off" in mend["plugin bad"]
-    key.chmod(0o600)
+    key.chmod(0o604)
+    assert terminal.run("doctor", "--fix").exit_code == 1  # a broken plugin is nothing that a program may mend
+    assert (terminal.data / "kashop.db").stat().st_mode & 0o777 == 0o600
+    assert key.stat().st_mode & 0o777 == 0o400
+    assert findings(terminal)[1]["permissions"][0] == "ok"
     key.unlink()
     code, found = findings(terminal)
     assert code == 1

@@ -48,6 +48,7 @@ def test_a_product_from_nothing_to_a_shelf_of_codes(terminal: Terminal) -> None:
     assert "3 rows: 0 added to steam-50, 1 duplicate in the file, 2 already known, 0 bad." in again
     assert "AAAA" not in again
     (count,) = terminal.json("codes", "count")
+    assert "There is no product nowhere" in terminal.refused("codes", "count", "--product", "nowhere")
     assert (count["free"], count["pool"]) == (2, "default")
     assert {b["name"]: b["cost"]["amount"] for b in terminal.json("codes", "batches")} == {"十一月": "48.50", "stdin": "49.00"}
     assert "游戏点卡" in terminal.good("category", "list")

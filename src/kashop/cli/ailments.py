@@ -117,6 +117,20 @@ def server(config: Config) -> Iterator[Finding]:
     yield Finding("server", "ok" if pid else "note", f"runs as process {pid}" if pid else "does not run: `kashop serve`")
 
 
+def mend(config: Config) -> None:
+    """Close data and key to others, and bring the schema up to date. Raises Unavailable while a server runs on an old schema."""
+    for path, mode in ((config.data, 0o700), (config.database, 0o600), (config.unseal_key_file, 0o400)):
+        if path.exists():
+            path.chmod(mode)
+    if migrate.pending(config.database):
+        lock = ServerLock(config.data)
+        lock.take()
+        try:
+            migrate.apply(config.database)
+        finally:
+            lock.release()
+
+
 WITHOUT_SHOP = (sqlite_library, disk, permissions, address, clock, server)
 
 

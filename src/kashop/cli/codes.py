@@ -15,6 +15,7 @@ from kashop.flows import restock
 from kashop.inventory import reads
 from kashop.inventory.stockfile import ENCODINGS, FORMATS, Rules
 from kashop.inventory.types import DEFAULT_POOL, Batch
+from kashop.lib.errors import NotFound
 from kashop.shop import Shop
 
 MOST_BYTES = 1024 * 1024 * 1024
@@ -138,6 +139,8 @@ def count(*, data: Path, is_json: bool, product: str) -> None:
 
 
 def _counted(db: Reader, slug: str) -> list[dict[str, Any]]:
+    if slug and catalog.find_product(db, slug) is None:
+        raise NotFound("There is no product {slug}: `kashop product list` shows them.", slug=slug)
     pools = {p.pool_id: p.slug for p in reads.pools(db)}
     rows = []
     for c in reads.counts(db):

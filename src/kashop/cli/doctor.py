@@ -1,6 +1,6 @@
 """`kashop doctor`: look for anything about an installation that should be mended.
 
-Always true: it changes nothing, and it still answers when the shop cannot be opened.
+Always true: without --fix it changes nothing, and it still answers when the shop cannot be opened.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,9 +20,10 @@ LEVELS = {"ok": "ok  ", "note": "note", "mend": "MEND"}
 
 @click.command()
 @frame.shop_options
+@click.option("--fix", is_flag=True, help="First mend what is safe to mend: permissions, and the schema while no server runs.")
 @click.option("--online", is_flag=True, help="Also try every enabled gateway over the network.")
 @click.pass_context
-def doctor(ctx: click.Context, *, data: Path, is_json: bool, online: bool) -> None:
+def doctor(ctx: click.Context, *, data: Path, is_json: bool, fix: bool, online: bool) -> None:
     """Look for anything about this installation that should be mended; exit 1 when something must be.
 
     Versions, files, permissions, disk, addresses, migrations, jobs, gateways, plugins. `kashop check` looks at the shop itself.
@@ -31,6 +32,8 @@ def doctor(ctx: click.Context, *, data: Path, is_json: bool, online: bool) -> No
     if not config.database.exists():
         raise Unavailable("There is no shop in {data}: make one with `kashop init --data {data}`.", data=config.data)
     logs.configure(config.log_format, "error")
+    if fix:
+        ailments.mend(config)
     findings = [f for look in ailments.WITHOUT_SHOP for f in _careful(look, config)]
     try:
         findings += frame.run(data, lambda shop: ailments.of_shop(shop, online=online))

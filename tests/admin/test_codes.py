@@ -71,7 +71,7 @@ async def test_no_page_shows_a_code(shop: Shop, owner: Desk) -> None:
 
 async def test_a_file_that_cannot_be_read_alone_asks_for_its_columns(shop: Shop, owner: Desk) -> None:
     await add_product(shop, "steam")
-    data = "alpha,beta\nAAAA-1111,one\nBBBB-2222,two\n".encode()
+    data = b"alpha,beta\nAAAA-1111,one\nBBBB-2222,two\n"
     text, token = await preview(owner, "odd.csv", data)
     assert "Columns that make up the code" in text
     assert 'value="import"' not in text

@@ -145,7 +145,7 @@ async def test_pages_answer_head_and_keep_nothing_in_a_browser(owner: Desk) -> N
 
 @pytest.mark.parametrize("strange", STRANGE)
 async def test_strange_names_and_forms_are_refused_and_never_break(owner: Desk, strange: str) -> None:
-    wild = {name: strange for name in ("name", "slug", "price", "role", "email", "reason", "version", "reference", "do", "sku")}
+    wild = dict.fromkeys(("name", "slug", "price", "role", "email", "reason", "version", "reference", "do", "sku"), strange)
     wild |= {
         "sku-0-price": strange,
         "sku-0-id": strange,

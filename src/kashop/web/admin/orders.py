@@ -27,7 +27,8 @@ from kashop.web.guards import Needs, form_of
 from kashop.web.sessions import AnyRequest, actor_of, shop_of
 
 PAGE = 50
-MOST_ENTRIES = 100
+MOST_FIELDS = 20
+"""A line of more is delivered by one field with an entry on each of its lines."""
 _SILENT = frozenset({"currency", "receipt", "line", "exception", "status"})
 """Facts of an event that the page shows elsewhere, or that only programs need."""
 _BLOTTED = frozenset({"sign", "signature", "sig", "key", "token", "secret", "password"})
@@ -103,8 +104,9 @@ async def deliver_line(request: AnyRequest, order_no: FromPath[str], line: FromP
     try:
         if not (line.isascii() and line.isdigit() and len(line) < 19):
             raise NotFound("There is no such page.")
-        rows = form.rows("content")[:MOST_ENTRIES]
-        entries = [form.text(f"content-{n}-text", most=8192, least=1, is_long=True) for n in rows]
+        entries = [form.text(f"content-{n}-text", most=8192, least=1, is_long=True) for n in form.rows("content")]
+        if "contents" in form:
+            entries = [e for e in form.text("contents", most=200_000, is_long=True).split("\n") if e.strip()]
         form.done()
         await deliver.deliver_by_hand(shop_of(request), order_no, int(line), entries, actor_of(request))
     except Invalid as refused:
@@ -170,6 +172,7 @@ async def _page(request: AnyRequest, order_no: str, form: Shown | None = None, s
         fields={line.line_id: msgspec.json.decode(line.fields, type=dict[str, str]) for line in about.lines},
         happened=[(told, _who(told, about.staff), facts(told.payload)) for told in reversed(about.timeline)],
         received=[(callback, _readable(callback)) for callback in about.callbacks],
+        entries={line.line_id: list(range(line.quantity)) for line in about.lines if line.quantity <= MOST_FIELDS},
         is_payable=about.order.status in ("pending", "expired", "cancelled"),
     )
 

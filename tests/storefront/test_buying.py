@@ -266,6 +266,8 @@ async def test_part_of_the_money(site: httpx.AsyncClient, stocked: Shop) -> None
 
 async def test_nothing_to_pay_nothing_to_ask(site: httpx.AsyncClient, stocked: Shop) -> None:
     await add_product(stocked, "gift", codes=1, price=0, is_free=True)
+    assert '<span class="price">免费</span>' in (await site.get("/")).text
+    assert 'name="payment"' not in (await site.get("/p/gift")).text
     place = await ordered(site, "gift", payment="")
     assert "已发货" in (await site.get(place)).text
 

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from kashop.catalog import writes
+from kashop.flows import settings
 from kashop.lib.actor import CLI
 from kashop.shop import Shop
 from tests.cast import add_product
@@ -167,3 +168,11 @@ async def test_strange_addresses(site: httpx.AsyncClient, tail: str) -> None:
         assert 400 <= answer.status_code < 500
         assert "<script>" not in answer.text
         assert "49" not in re.sub(r"[0-9a-f]{8,}", "", answer.text) or tail != "{{7*7}}"
+
+
+async def test_a_shop_sells_without_its_theme(site: httpx.AsyncClient, shop: Shop) -> None:
+    assert (await site.get("/")).status_code == 200
+    await settings.change(shop, {"shop.theme": "gone", "shop.name": "新名字"}, CLI)
+    page = await site.get("/")
+    assert page.status_code == 200
+    assert "新名字" in page.text

@@ -82,7 +82,7 @@ def _view(shown: OnSale, form: Form, payments: tuple[PayChoice, ...], currency: 
             )
             for q in questions
         ),
-        payments=payments,
+        payments=payments if any(sku.price_minor for sku in shown.skus) else (),
         contact_type=item.contact_type,
         is_password_required=item.lookup_password == "required",  # noqa: S105  # a word, not a password
         category=CategoryLink(slug=shown.category.slug, name=shown.category.name) if shown.category else None,

@@ -10,6 +10,29 @@ from tests.hostile.served import Served
 from tests.hostile.wire import Answer, _read, request, send, unsound
 
 API = b"/api/v1/orders"
+HTML = {"content-type": "text/html; charset=utf-8", "x-request-id": "0123456789abcdef"}
+JSON = {"content-type": "application/problem+json", "x-request-id": "0123456789abcdef"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(0, {}, b"", True),
+        Answer(500, HTML, b"<p>0123456789abcdef</p>", False),
+        Answer(503, HTML, b"<p>0123456789abcdef</p>", False),
+        Answer(404, HTML, b"<p>gone</p>", False),
+        Answer(404, {"content-type": "text/html"}, b"<p>0123456789abcdef</p>", False),
+        Answer(400, HTML, b"0123456789abcdef Traceback (most recent call last)", False),
+        Answer(200, HTML, b'File "shop.py", line 3', False),
+        Answer(422, HTML, b"0123456789abcdef near SELECT order_id FROM orders", False),
+        Answer(422, JSON, b'{"code":"","request_id":"0123456789abcdef","status":422}', False),
+        Answer(422, JSON, b'{"code":"invalid","request_id":"","status":422}', False),
+        Answer(400, {**HTML, "content-type": "application/octet-stream"}, b"no", False),
+    ],
+)
+def test_an_unsound_answer_is_seen(answer: Answer) -> None:
+    """The control for every test in this folder."""
+    assert unsound(answer)
 
 
 def post(served: Served, *headers: bytes, body: bytes) -> bytes:

@@ -9,8 +9,8 @@ import msgspec
 from tests.hostile.served import Served
 
 TELLTALES = re.compile(
-    r"Traceback|File \"|\.py\b|sqlite|psycopg|\bSELECT\b|\bINSERT\b|\bUPDATE \w+ SET|site-packages|/shop/|kashop\.db|litestar",
-    re.IGNORECASE,
+    r"Traceback|site-packages|kashop\.db|litestar|File \"|\w\.py\b|[Ss]qlite|psycopg"
+    r"|\bSELECT .{1,200} FROM\b|\bINSERT INTO\b|\bUPDATE \w+ SET"
 )
 """What no stranger may read of us: a stack, a statement, a path, a part's name."""
 
@@ -97,6 +97,6 @@ def unsound(answer: Answer) -> str:
     if not number:
         return "no request id"
     if kind.startswith("text/html"):
-        is_form_again = answer.status in (403, 422) and "<form" in answer.text
+        is_form_again = answer.status in (403, 409, 422) and "<form" in answer.text
         return "" if number in answer.text or is_form_again else "page without its request id"
     return "" if kind.startswith("text/plain") and len(answer.body) < 80 else f"odd content type {kind!r}"

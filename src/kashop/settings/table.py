@@ -50,7 +50,7 @@ SETTINGS: dict[str, Setting] = {
             label="Currency",
             is_fixed=True,
         ),
-        Setting(name="shop.name", group="shop", kind="text", default="kashop", label="Shop name", most=60),
+        Setting(name="shop.name", group="shop", kind="text", default="kashop", label="Shop name", least=1, most=60),
         Setting(name="shop.timezone", group="shop", kind="timezone", default="Asia/Shanghai", label="Time zone"),
         Setting(
             name="shop.locale",
@@ -61,7 +61,7 @@ SETTINGS: dict[str, Setting] = {
             label="Language",
             help="What a visitor sees whose browser asks for neither.",
         ),
-        Setting(name="shop.theme", group="shop", kind="text", default="default", label="Theme", most=40),
+        Setting(name="shop.theme", group="shop", kind="text", default="default", label="Theme", least=1, most=40),
         Setting(
             name="shop.announcement",
             group="shop",
@@ -142,6 +142,8 @@ def _text(setting: Setting, value: object) -> str:
         raise Invalid.of(setting.name, "Write text.")
     if len(text) > setting.most:
         raise Invalid.of(setting.name, "Use {most} characters at most.", most=setting.most)
+    if len(text) < setting.least:
+        raise Invalid.of(setting.name, "This is needed.")
     return text
 
 

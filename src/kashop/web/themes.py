@@ -171,6 +171,8 @@ def load_theme(
             raise ThemeBroken(f"theme {name}: {wanted} extends itself")
         chain.append(_read_manifest(wanted, data))
         wanted = chain[-1][0].extends
+    if not chain:
+        raise ThemeBroken("no theme is named")
     return Theme(chain, timezone, is_strict=is_strict)
 
 

@@ -98,13 +98,17 @@ def test_a_lost_callback_costs_a_press(served: str, open_page: OpenPage) -> None
 def test_what_is_wrong_is_marked_and_kept(served: str, open_page: OpenPage) -> None:
     page = open_page(javascript=False)
     page.goto(served + "/p/steam")
-    page.get_by_label(SAYS["zh-CN"]["contact"]).fill("我的联系方式")
-    page.get_by_label("查询密码").fill("abc")
+    page.locator("#quantity").fill("7")
+    page.locator("#contact").fill("   ")
+    page.locator("#lookup_password").fill("swordfish")
     page.get_by_role("button", name="提交订单").click()
     expect(page.locator("#complaints")).to_be_visible()
-    expect(page.locator("#lookup_password")).to_have_attribute("aria-invalid", "true")
-    expect(page.locator("#contact")).to_have_value("我的联系方式")
+    expect(page.locator("#contact")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#quantity")).to_have_value("7")
     expect(page.locator("#lookup_password")).to_have_value("")
+    page.locator("#contact").fill("buyer@example.com")
+    page.get_by_role("button", name="提交订单").click()
+    expect(page).to_have_url(re.compile(r"/o/K"))
 
 
 def test_the_total_follows_the_quantity(served: str, open_page: OpenPage) -> None:

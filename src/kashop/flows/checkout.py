@@ -5,7 +5,6 @@ gateway hears of it.
 """
 
 import asyncio
-import hashlib
 
 import msgspec
 
@@ -73,7 +72,7 @@ async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "") -> P
     With a `key` the same wish is placed once, however often and however parallel it is asked; another wish under the same key
     is a Mismatch. Raises Invalid by field, SoldOut, PriceChanged.
     """
-    binding = _binding(wish, key)
+    binding = _binding(shop, wish, key)
     known, offers, accounts = await shop.db.read(_prepared, wish, binding)
     if known is not None:
         return await _replayed(shop, known, binding, actor)
@@ -101,10 +100,11 @@ class _Binding(msgspec.Struct, frozen=True):
     digest: bytes
 
 
-def _binding(wish: Checkout, key: str) -> _Binding | None:
+def _binding(shop: Shop, wish: Checkout, key: str) -> _Binding | None:
     if not key:
         return None
-    digest = hashlib.blake2b(msgspec.json.encode(wish, order="sorted"), digest_size=32).digest()
+    # keyed: the wish holds the look-up password, which a plain digest in a stolen file would let anyone guess at full speed
+    digest = shop.keyring.sign("order wish", msgspec.json.encode(wish, order="sorted").decode()).encode()
     return _Binding(f"order/{wish.channel}", rules.key_hash(key), digest)
 
 

@@ -136,3 +136,13 @@ async def test_a_file_name_is_text_and_no_markup(shop: Shop, owner: Desk) -> Non
 async def test_a_body_beyond_the_limit_is_refused(owner: Desk) -> None:
     answer = await owner.post("/admin/codes/import", {"sku": "steam/steam"}, files={"file": ("a.txt", b"x" * 33 * 1024 * 1024)})
     assert answer.status_code == 413
+
+
+async def test_the_rules_that_were_found_stand_in_the_form(shop: Shop, owner: Desk) -> None:
+    await add_product(shop, "steam")
+    text, _ = await preview(owner, "cards.csv", (STOCK / "game-cards-gb18030.csv").read_bytes())
+    assert 'name="joiner" type="text" value="----"' in text
+    assert text.count("<th>密码</th>") == 1
+    rows = re.findall(r'<td class="mono">([^<]+)</td>', text)
+    assert len(rows) > 10
+    assert not [cell for cell in rows if "•" not in cell]  # the header is no row, and no cell is shown whole

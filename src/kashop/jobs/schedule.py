@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from kashop.accounts import writes as accounts
 from kashop.flows import attempts, checkout, deliver, settings, settle
 from kashop.lib.actor import SYSTEM
 from kashop.lib.clock import DAY, SECOND
@@ -49,10 +50,11 @@ async def read_callbacks(shop: Shop) -> int:
 
 
 async def forget(shop: Shop) -> int:
-    """Drop callbacks and idempotency keys past their keeping."""
+    """Drop callbacks, idempotency keys and staff sessions past their keeping."""
     now = shop.clock.now()
     keep = shop.settings.number("callbacks.keep_days") * DAY
     dropped = await shop.db.write(payment_writes.forget_callbacks, rejected_before=now - 7 * DAY, before=now - keep, limit=1000)
+    dropped += await shop.db.write(accounts.sweep)
     return dropped + await shop.db.write(order_writes.forget_keys, now - 2 * DAY, limit=1000)
 
 

@@ -187,7 +187,7 @@ def _samples(shape: Shape | None) -> list[list[str]]:
     if shape is None:
         return []
     if shape.cells:
-        return [[restock.mask(cell) for cell in row] for row in shape.cells[:_SAMPLES]]
+        return [[restock.mask(cell) for cell in row] for row in shape.cells[bool(shape.header) :][:_SAMPLES]]
     return [[restock.mask(row.code)] for row in shape.first[:_SAMPLES]]
 
 

@@ -43,7 +43,7 @@ class Shown(msgspec.Struct, frozen=True):
 
     def value(self, name: str, stored: object = "") -> str:
         """What stands in a field."""
-        return self.typed.raw(name) if self.typed is not None else str(stored)
+        return self.typed.raw(name) if self.typed is not None and name in self.typed else str(stored)
 
     def is_on(self, name: str, stored: object = False) -> bool:
         """Whether a box is ticked."""

@@ -1,0 +1,180 @@
+"""The panel in a real browser: on a phone and at a desk, in both languages, without JavaScript."""
+
+import asyncio
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from kashop.app import make_app
+from kashop.flows import gateways
+from kashop.lib.actor import CLI, SYSTEM
+from kashop.orders import writes
+from kashop.settings.config import load
+from kashop.shop import Shop
+from tests.cast import OWNER, PASSWORD, add_epay, add_product, call_back, epay_notice, order
+
+CHROMIUM = "/usr/bin/chromium"
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+PAGES = (
+    "",
+    "/orders",
+    "/orders/{order}",
+    "/exceptions",
+    "/products",
+    "/products/new",
+    "/products/1",
+    "/categories",
+    "/codes",
+    "/stock",
+    "/gateways",
+    "/gateways/epay-main",
+    "/gateways/new/practice",
+    "/settings",
+    "/staff",
+    "/jobs",
+    "/account",
+    "/nothing",
+)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="the set-up installs Chromium where it may"),
+]
+
+
+@dataclass
+class Served:
+    url: str
+    order_no: str
+
+
+class Server(threading.Thread):
+    """A stocked shop on a loop and port of its own."""
+
+    def __init__(self, data: Path):
+        super().__init__(name="panel server")
+        self._data = data
+        self.is_up = threading.Event()
+        self.served: Served | None = None
+
+    def run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        shop = await Shop.open(load(self._data, {}), is_server=True)
+        try:
+            number = await _fill(shop)
+            config = uvicorn.Config(make_app(shop, is_strict=True), port=0, lifespan="off", log_level="warning")
+            self._server = uvicorn.Server(config)
+            serving = asyncio.create_task(self._server.serve())
+            while not self._server.started:
+                await asyncio.sleep(0.02)
+            port = self._server.servers[0].sockets[0].getsockname()[1]
+            self.served = Served(f"http://127.0.0.1:{port}", number)
+            self.is_up.set()
+            await serving
+        finally:
+            await shop.close()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self.join(15)
+
+
+async def _fill(shop: Shop) -> str:
+    await add_epay(shop)
+    await gateways.configure(shop, "practice", type="practice", options={}, actor=CLI)
+    await add_product(shop, "steam", codes=9, tiers=((3, 1100),))
+    await add_product(shop, "a-very-long-name-for-a-product-that-nobody-would-type-twice-64")
+    placed = await order(shop, "steam", 2, contact="somebody.with.a.long.address@subdomain.example.com")
+    await call_back(shop, epay_notice(placed, money="25.00"))
+    await shop.db.write(writes.open_exception, placed.order.order_id, "paid_twice", SYSTEM, txn="T" * 60, amount=2500)
+    await order(shop, "steam", 1)
+    return placed.order.order_no
+
+
+@pytest.fixture(scope="module")
+def served(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    import shutil
+
+    place = tmp_path_factory.mktemp("panel")
+    shutil.copytree(founded, place / "shop")
+    shutil.copy2(founded.with_name("shop.key"), place / "shop.key")
+    server = Server(place / "shop")
+    server.start()
+    assert server.is_up.wait(30)
+    assert server.served is not None
+    yield server.served
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield browser
+        browser.close()
+
+
+def log_in(page: Page, served: Served) -> None:
+    page.goto(served.url + "/admin")
+    page.get_by_label(re.compile("邮箱|E-mail")).fill(OWNER)
+    page.get_by_label(re.compile("密码|Password")).fill(PASSWORD)
+    page.get_by_role("button", name=re.compile("登录|Log in")).click()
+    page.wait_for_url(served.url + "/admin")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("language", ["zh-CN", "en-US"])
+def test_every_page_fits_and_loads_only_what_is_ours(chromium: Browser, served: Served, language: str, width: int) -> None:
+    context = chromium.new_context(
+        viewport={"width": width, "height": 760}, locale=language, java_script_enabled=False, color_scheme="dark"
+    )
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: None if request.url.startswith(served.url) else said.append(request.url))
+    log_in(page, served)
+    for path in PAGES:
+        answer = page.goto(served.url + "/admin" + path.format(order=served.order_no))
+        assert answer is not None
+        assert answer.status == (404 if path == "/nothing" else 200), path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert page.locator("html").get_attribute("lang") == ("zh-Hans" if language == "zh-CN" else "en")
+        assert page.locator("h1").count() == 1
+        unnamed = page.evaluate(
+            """[...document.querySelectorAll('input:not([type=hidden]), select, textarea')]
+               .filter(e => !e.labels?.length && !e.ariaLabel).map(e => e.name)"""
+        )
+        assert unnamed == [], path
+    said = [text for text in said if "404" not in text]  # the page that is not there
+    assert said == []
+    context.close()
+
+
+def test_codes_are_imported_and_an_order_settled_on_a_phone_without_javascript(chromium: Browser, served: Served) -> None:
+    context = chromium.new_context(viewport={"width": 360, "height": 760}, locale="zh-CN", java_script_enabled=False)
+    page = context.new_page()
+    log_in(page, served)
+    page.get_by_text("菜单", exact=True).click()
+    page.locator(".sheet").get_by_role("link", name="卡密").click()
+    page.get_by_label(re.compile("或粘贴卡密")).fill("PHONE-0001\nPHONE-0002\nPHONE-0001\n")
+    page.get_by_role("button", name="预览").click()
+    page.get_by_role("button", name="导入 2 个卡密").click()
+    page.get_by_role("status").get_by_text("导入完成。").wait_for()
+    page.goto(served.url + "/admin/exceptions")
+    page.get_by_label("处理说明").first.fill("已退款")
+    page.get_by_role("button", name="关闭").first.click()
+    page.get_by_role("status").get_by_text("异常单已关闭。").wait_for()
+    page.get_by_text("菜单", exact=True).click()
+    page.get_by_role("button", name="退出登录").first.click()
+    page.get_by_role("status").get_by_text("已退出登录。").wait_for()
+    page.goto(served.url + "/admin/orders")
+    assert "/admin/login" in page.url
+    context.close()

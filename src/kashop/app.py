@@ -82,5 +82,5 @@ def make_app(shop: Shop, *, runner: Runner | None = None, is_strict: bool = Fals
         logging_config=None,
         state=State(things),
     )
-    rules = EdgeRules.of(shop.base_url, shop.config.trusted_proxies, (shop.config.host,))
+    rules = EdgeRules.of(shop.base_url, shop.config.trusted_proxies, (shop.config.host,), is_nameless=not shop.config.base_url)
     return Edge(app, rules, errors.answer)

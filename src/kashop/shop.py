@@ -6,6 +6,7 @@ Always true: an open Shop has a migrated database and, unless it is sealed, a ke
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from kashop.accounts.passwords import Passwords
@@ -57,6 +58,7 @@ class Shop:
         A server brings the schema up to date and keeps the others out; a command beside it finds it done.
         """
         lock = _prepared(config, is_server=is_server)
+        config = config if is_server else _beside_server(config)
         clock = clock or SystemClock()
         db = await SqliteDb.open(config.database, clock)
         try:
@@ -103,13 +105,19 @@ def _prepared(config: Config, *, is_server: bool) -> ServerLock | None:
             )
         return None
     lock = ServerLock(config.data)
-    lock.take()
+    lock.take(config.url)
     try:
         migrate.apply(config.database)
     except BaseException:
         lock.release()
         raise
     return lock
+
+
+def _beside_server(config: Config) -> Config:
+    """A command beside a server speaks of the address at which that one answers."""
+    holder = None if config.base_url else ServerLock(config.data).holder()
+    return msgspec.structs.replace(config, base_url=holder[1]) if holder else config
 
 
 def _unsealed(db: Reader, config: Config) -> tuple[Settings, Keyring]:

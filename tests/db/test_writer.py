@@ -1,6 +1,7 @@
 """The writer: groups, lone failures, unknown outcomes, and who may write at all."""
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -192,3 +193,11 @@ def test_a_commit_that_fails_is_an_unknown_outcome_and_the_writer_recovers(tmp_p
     check = sqlite3.connect(tmp_path / "kashop.db")
     assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     check.close()
+
+
+def test_a_server_leaves_word_of_where_it_answers(tmp_path: Path) -> None:
+    server = ServerLock(tmp_path)
+    server.take("http://127.0.0.1:8123")
+    pid, url = ServerLock(tmp_path).holder() or (0, "")
+    assert (pid, url) == (os.getpid(), "http://127.0.0.1:8123")
+    server.release()

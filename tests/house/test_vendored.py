@@ -29,7 +29,7 @@ def test_one_changed_byte_is_seen(tmp_path: Path) -> None:
     assert differing(tmp_path, PACKAGES) == []
     victim = tmp_path / VENDOR / "htmx.min.js"
     victim.write_bytes(victim.read_bytes()[:-1] + b"!")
-    (tmp_path / VENDOR / "pico.min.css").unlink()
+    (tmp_path / VENDOR / "htmx.LICENSE.txt").unlink()
     found = "\n".join(differing(tmp_path, PACKAGES))
     assert "htmx.min.js" in found
-    assert "pico.min.css: missing" in found
+    assert "htmx.LICENSE.txt: missing" in found

@@ -51,9 +51,7 @@ def find_signed_in(db: Reader, session_hash: bytes) -> SignedIn | None:
     found = db.one(sql, SignedIn, session_hash=session_hash)
     if found is None:
         return None
-    until = db.value(
-        "SELECT expires_at FROM sessions WHERE session_hash = :session_hash", session_hash=session_hash
-    )
+    until = db.value("SELECT expires_at FROM sessions WHERE session_hash = :session_hash", session_hash=session_hash)
     return found if is_alive(found, int(until), db.now) else None
 
 

@@ -79,9 +79,7 @@ def checked_email(text: str) -> str:
 def checked_password(text: str, *, email: str = "", field: str = "password") -> str:
     """A password that may be set. Raises Invalid for `field`."""
     if not LEAST_PASSWORD <= len(text) <= MOST_PASSWORD:
-        raise Invalid.of(
-            field, "From {least} to {most} characters.", least=LEAST_PASSWORD, most=MOST_PASSWORD
-        )
+        raise Invalid.of(field, "From {least} to {most} characters.", least=LEAST_PASSWORD, most=MOST_PASSWORD)
     lower = text.lower()
     local = email.partition("@")[0]
     if len(set(text)) < 5 or "kashop" in lower or (len(local) > 3 and local in lower) or lower in _COMMON:

@@ -113,8 +113,9 @@ def clock(_config: Config) -> Iterator[Finding]:
 
 def server(config: Config) -> Iterator[Finding]:
     """Whether one runs."""
-    pid = ServerLock(config.data).holder()
-    yield Finding("server", "ok" if pid else "note", f"runs as process {pid}" if pid else "does not run: `kashop serve`")
+    holder = ServerLock(config.data).holder()
+    said = f"runs as process {holder[0]} at {holder[1]}" if holder else "does not run: `kashop serve`"
+    yield Finding("server", "ok" if holder else "note", said)
 
 
 def mend(config: Config) -> None:

@@ -12,6 +12,7 @@ from kashop.catalog import reads as catalog
 from kashop.cli import frame, show, stock_files
 from kashop.db import Reader
 from kashop.flows import restock
+from kashop.flows.void import void_codes
 from kashop.inventory import reads
 from kashop.inventory.stockfile import ENCODINGS, FORMATS, Rules
 from kashop.inventory.types import DEFAULT_POOL, Batch
@@ -70,6 +71,29 @@ def import_(*, file: str, data: Path, is_json: bool, dry_run: bool, product: str
         show.as_json(stock_files.told(report))
     else:
         _tell(report)
+
+
+@codes.command()
+@click.argument("file", metavar="FILE")
+@frame.shop_options
+@click.option("--reason", required=True, help="Why: it stands in the audit of each code.")
+def void(*, file: str, data: Path, is_json: bool, reason: str) -> None:
+    """Take the codes that FILE lists out of sale for ever; `-` reads stdin. Held and sold ones stay their order's.
+
+    Example: kashop codes void leaked.txt --reason "leaked by a supplier"
+    """
+    opened, name = _opened(file)
+    with opened:
+        done = frame.run(data, lambda shop: void_codes(shop, opened, name, frame.actor(), reason=reason))
+    if is_json:
+        show.as_json(msgspec.to_builtins(done))
+        return
+    show.line(f"Voided {done.voided}.")
+    for rows, why in ((done.unknown, "the shop never had them"), (done.not_free, "held, sold or void already")):
+        if rows:
+            show.line(
+                f"Left alone {len(rows)}, {why}: rows {', '.join(map(str, rows[:LISTED]))}{' …' if len(rows) > LISTED else ''}"
+            )
 
 
 def _opened(file: str) -> tuple[BinaryIO, str]:

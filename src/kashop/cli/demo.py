@@ -127,7 +127,6 @@ async def _welcome(shop: Shop) -> str:
     owner = await shop.db.read(admin.first_owner)
     link = await login.make_login_link(shop, owner.staff_id, CLI)
     base = shop.base_url
-    port = "" if shop.config.base_url else f"KASHOP_PORT={shop.config.port} "
     return "\n".join(
         (
             "",
@@ -136,7 +135,7 @@ async def _welcome(shop: Shop) -> str:
             f"  Storefront 店铺      {base}/",
             f"  Panel 后台           {base}/admin",
             f"  Owner log-in 登录    {link}",
-            f"                       (once, within ten minutes; another: {port}kashop admin link --data {shop.config.data})",
+            f"                       (once, within ten minutes; another: kashop admin link --data {shop.config.data})",
             "",
             "  Nothing here is real: the cashier takes no money. Ctrl-C ends it.",
             "",

@@ -19,13 +19,13 @@ class ServerLock:
         self._path = data / "kashop.lock"
         self._fd: int | None = None
 
-    def take(self) -> None:
-        """Raises Unavailable, naming the process, when another server holds it."""
+    def take(self, url: str = "") -> None:
+        """Take it, leaving word of where this server answers. Raises Unavailable, naming the process, when another holds it."""
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+            owner, _ = _told(fd)
             os.close(fd)
             raise Unavailable(
                 "Another kashop server (process {pid}) already runs on {data}: stop it first, or choose another --data.",
@@ -33,7 +33,7 @@ class ServerLock:
                 data=self._path.parent,
             ) from None
         os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(fd, f"{os.getpid()}\n{url}\n".encode(), 0)
         self._fd = fd
 
     def release(self) -> None:
@@ -42,18 +42,23 @@ class ServerLock:
             os.close(self._fd)
             self._fd = None
 
-    def holder(self) -> int | None:
-        """The process that holds it, or None; takes nothing."""
+    def holder(self) -> tuple[int, str] | None:
+        """The process that holds it and where it answers, or None; takes nothing."""
         if not self._path.exists():
             return None
         fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return int(os.pread(fd, 32, 0) or b"0")
+            return _told(fd)
         finally:
             os.close(fd)
         return None
+
+
+def _told(fd: int) -> tuple[int, str]:
+    pid, _, url = os.pread(fd, 512, 0).decode("utf-8", "replace").partition("\n")
+    return int(pid) if pid.isdecimal() else 0, url.strip()
 
 
 class WriteLock:

@@ -173,6 +173,8 @@ class SqliteDb:
 
     async def close(self) -> None:
         """Finish what is queued, checkpoint, and let go of the files."""
+        if self._is_closing:
+            return
         self._is_closing = True
         if self._drain is not None:
             await self._drain

@@ -1,7 +1,7 @@
 """Looks at the stock."""
 
 from kashop.db import Reader
-from kashop.inventory.types import DEFAULT_POOL, Batch, Count, Masked, OwnedCode, Pool
+from kashop.inventory.types import DEFAULT_POOL, Batch, Count, OwnedCode, Pool
 from kashop.lib.errors import Invalid
 
 
@@ -35,16 +35,15 @@ def counts(db: Reader) -> list[Count]:
     return db.all("SELECT sku_id, pool_id, free, held, sold, void FROM stock_counts ORDER BY sku_id, pool_id", Count)
 
 
-def count_of(db: Reader, sku_id: int, pool_id: int) -> int:
-    """Free codes of one SKU in one pool."""
-    sql = "SELECT free FROM stock_counts WHERE sku_id = :sku_id AND pool_id = :pool_id"
-    return int(db.value(sql, sku_id=sku_id, pool_id=pool_id) or 0)
+def find_code(db: Reader, fingerprint: bytes) -> int | None:
+    """The id of the code with that fingerprint, whatever became of it."""
+    code_id: int | None = db.value("SELECT code_id FROM codes WHERE fingerprint = :fingerprint", fingerprint=fingerprint)
+    return code_id
 
 
 def known_fingerprints(db: Reader, fingerprints: list[bytes]) -> set[bytes]:
     """Which of these the shop has ever held, whatever became of them."""
-    sql = "SELECT fingerprint FROM codes WHERE fingerprint = :fingerprint"
-    return {f for f in fingerprints if db.value(sql, fingerprint=f) is not None}
+    return {f for f in fingerprints if find_code(db, f) is not None}
 
 
 def owned_codes(db: Reader, line_id: int) -> list[OwnedCode]:
@@ -52,13 +51,6 @@ def owned_codes(db: Reader, line_id: int) -> list[OwnedCode]:
     sql = """SELECT code_id, product_id, line_id, epoch, sealed FROM codes
              WHERE line_id = :line_id AND status = 'sold' ORDER BY code_id"""
     return db.all(sql, OwnedCode, line_id=line_id)
-
-
-def codes_of_batch(db: Reader, batch_id: int, after: int, *, limit: int = 100) -> list[Masked]:
-    """A batch's codes after a cursor, without themselves."""
-    sql = """SELECT code_id, batch_id, sku_id, status, line_id, changed_at FROM codes
-             WHERE batch_id = :batch_id AND code_id > :after ORDER BY code_id LIMIT :limit"""
-    return db.all(sql, Masked, batch_id=batch_id, after=after, limit=limit)
 
 
 def batches(db: Reader, *, limit: int = 200) -> list[Batch]:

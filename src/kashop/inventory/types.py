@@ -80,14 +80,3 @@ class OwnedCode(msgspec.Struct, frozen=True):
     line_id: int
     epoch: int
     sealed: bytes
-
-
-class Masked(msgspec.Struct, frozen=True):
-    """A code as a list may show it: everything but itself."""
-
-    code_id: int
-    batch_id: int
-    sku_id: int
-    status: str
-    line_id: int | None
-    changed_at: int

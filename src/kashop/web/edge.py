@@ -59,14 +59,10 @@ _HEADERS = (
     # not `no-referrer`: with it browsers post our own forms with `Origin: null`, which we must refuse
     (b"referrer-policy", b"same-origin"),
 )
-_CSP = (
-    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
-    "style-src {style}; form-action {forms}"
-)
+_CSP = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action {forms}"
 # a buyer's form leads on to the gateway's own cashier, and browsers hold form-action against redirects too
-_CSP_SHOP = _CSP.format(style="'self'", forms="'self' https: http:").encode()
-_CSP_PLUGIN = _CSP.format(style="'self' 'unsafe-inline'", forms="'self' https: http:").encode()
-_CSP_PANEL = _CSP.format(style="'self'", forms="'self'").encode()
+_CSP_SHOP = _CSP.format(forms="'self' https: http:").encode()
+_CSP_PANEL = _CSP.format(forms="'self'").encode()
 
 log = structlog.get_logger("kashop.web")
 
@@ -78,18 +74,22 @@ class EdgeRules:
     hosts: frozenset[str] = frozenset()
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     is_https: bool = False
+    is_nameless: bool = False
+    """No address was configured: the shop is also known by any number of the machine it runs on."""
 
     @classmethod
-    def of(cls, base_url: str, proxies: Iterable[str] = (), more_hosts: Iterable[str] = ()) -> "EdgeRules":
+    def of(
+        cls, base_url: str, proxies: Iterable[str] = (), more_hosts: Iterable[str] = (), *, is_nameless: bool = False
+    ) -> "EdgeRules":
         """From the configured base URL, trusted proxies (addresses or networks) and further host names."""
         url = urlsplit(base_url)
         hosts = frozenset(_name(h) for h in (url.netloc, *more_hosts) if h)
-        return cls(hosts, tuple(ip_network(p, strict=False) for p in proxies), url.scheme == "https")
+        return cls(hosts, tuple(ip_network(p, strict=False) for p in proxies), url.scheme == "https", is_nameless=is_nameless)
 
     def is_host(self, host: str) -> bool:
         """Whether a Host header names us; the port is not compared."""
         name = _name(host)
-        return name in self.hosts or name in LOOPBACK
+        return name in self.hosts or name in LOOPBACK or (self.is_nameless and _is_address(name.strip("[]")))
 
     def is_proxy(self, address: str) -> bool:
         """Whether a peer's word about the client counts."""
@@ -313,9 +313,7 @@ def too_large(limit: int) -> Problem:
 
 
 def _csp(path: str) -> bytes:
-    if path.startswith("/admin"):
-        return _CSP_PANEL
-    return _CSP_PLUGIN if path.startswith("/x/") else _CSP_SHOP
+    return _CSP_PANEL if path.startswith("/admin") else _CSP_SHOP
 
 
 def _name(host: str) -> str:

@@ -112,11 +112,9 @@ class EpayGateway:
 
     async def test(self) -> list[Finding]:
         """Ask for the merchant's own record: reachable, the key right, the merchant open."""
-        secure = Finding(
-            subject=_("Encrypted connection"),
-            is_ok=self._base.startswith("https:") or account.is_loopback(urlsplit(self._base).hostname or ""),
-            advice=_("Use https: the key travels in the address of queries."),
-        )
+        is_secure = self._base.startswith("https:") or account.is_loopback(urlsplit(self._base).hostname or "")
+        advice = "" if is_secure else _("Use https: the key travels in the address of queries.")
+        secure = Finding(subject=_("Encrypted connection"), is_ok=is_secure, advice=advice)
         try:
             said = await self._ask("api.php", query={"act": "query"})
         except GatewayFailed as failed:
@@ -124,7 +122,9 @@ class EpayGateway:
         is_known = said.get("code") == "1" and said.get("pid", self._pid) == self._pid
         known = Finding(subject=_("Merchant number and key"), is_ok=is_known, advice="" if is_known else self._words(said))
         is_open = said.get("active", "1") == "1"
-        opened = Finding(subject=_("Merchant is open"), is_ok=is_open, advice=_("The gateway has closed this merchant."))
+        opened = Finding(
+            subject=_("Merchant is open"), is_ok=is_open, advice="" if is_open else _("The gateway has closed this merchant.")
+        )
         return [secure, Finding(subject=_("Gateway answers"), is_ok=True), known, *([opened] if is_known else [])]
 
     def _signed(self, intent: Intent, **more: str) -> dict[str, str]:

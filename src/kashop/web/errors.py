@@ -116,9 +116,7 @@ class Errors:
         if problem.status >= 500 and not isinstance(error, Refusal):
             log.error("request failed", path=request.scope.get("path"), exc_info=error)
         elif isinstance(error, _MALFORMED):
-            log.warning(
-                "request refused as malformed", path=request.scope.get("path"), error=type(error).__name__
-            )
+            log.warning("request refused as malformed", path=request.scope.get("path"), error=type(error).__name__)
         status, headers, body = self.answer(request.scope, problem)  # type: ignore[arg-type]
         kind = next(v for n, v in headers if n == b"content-type").decode()
         rest = {n.decode(): v.decode() for n, v in headers if n not in (b"content-type", b"content-length")}
@@ -190,9 +188,7 @@ _TITLES = {
 
 def _fragment(page: Page) -> Markup:
     complaints = Markup("").join(Markup("<li>{}</li>").format(text) for _, text in page.complaints)
-    return Markup('<div role="alert" class="refusal"><p>{}</p><ul>{}</ul></div>').format(
-        page.message, complaints
-    )
+    return Markup('<div role="alert" class="refusal"><p>{}</p><ul>{}</ul></div>').format(page.message, complaints)
 
 
 def _plain(page: Page, locale: str) -> str:

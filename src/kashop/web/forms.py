@@ -71,9 +71,7 @@ class Form:
         if _CONTROL.search(value) or (not is_long and ("\n" in value or "\t" in value)):
             self.complain(name, "This has characters that cannot stand here.")
         elif len(value) < least:
-            self.complain(
-                name, "Please fill in this field." if not value else "At least {n} characters.", n=least
-            )
+            self.complain(name, "Please fill in this field." if not value else "At least {n} characters.", n=least)
         elif len(value) > most:
             self.complain(name, "At most {n} characters.", n=most)
         else:

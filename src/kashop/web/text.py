@@ -149,9 +149,7 @@ def babel_locale(locale: str) -> Locale:
 
 def money_text(money: Money, locale: str) -> str:
     """`¥19.80` as the locale writes it."""
-    return format_currency(
-        Decimal(to_text(money.minor, money.currency)), money.currency, locale=babel_locale(locale)
-    )
+    return format_currency(Decimal(to_text(money.minor, money.currency)), money.currency, locale=babel_locale(locale))
 
 
 def time_mark(ms: int, timezone: str) -> Markup:

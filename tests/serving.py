@@ -31,18 +31,23 @@ def environment(tree: Path | None, **more: str) -> dict[str, str]:
     return {**kept, **path, "PYTHONUTF8": "1", **more}
 
 
-def kashop(*arguments: str | Path, tree: Path | None = None, given: str = "", fails: bool = False, **more: str) -> str:
-    """Run one command to its end; what it printed. Fails unless it ended as expected."""
-    done = subprocess.run(
+def run(*arguments: str | Path, tree: Path | None = None, given: str = "", **more: str) -> subprocess.CompletedProcess[bytes]:
+    """Run one command to its end, whatever that is."""
+    return subprocess.run(
         command(tree, *map(str, arguments)),
         env=environment(tree, **more),
         input=given.encode(),
         capture_output=True,
         timeout=300,
     )
-    told = f"kashop {' '.join(map(str, arguments))} ended with {done.returncode}:\n{done.stdout.decode()}\n{done.stderr.decode()}"
-    assert (done.returncode != 0) == fails, told
-    return done.stdout.decode() + (done.stderr.decode() if fails else "")
+
+
+def kashop(*arguments: str | Path, tree: Path | None = None, given: str = "", **more: str) -> str:
+    """Run one command that must succeed; what it printed."""
+    done = run(*arguments, tree=tree, given=given, **more)
+    said = f"{done.stdout.decode()}\n{done.stderr.decode()}"
+    assert done.returncode == 0, f"kashop {' '.join(map(str, arguments))} ended with {done.returncode}:\n{said}"
+    return done.stdout.decode()
 
 
 class Served:

@@ -12,6 +12,7 @@ import pytest
 from kashop.shop import Shop
 from tests.cast import add_epay, add_product, config, stock
 from tests.crash.traders import Book, ask_again, look_again, trade_until
+from tests.planting import planted
 from tests.serving import Served, command, environment, kashop
 
 CLIENTS = 20
@@ -64,14 +65,15 @@ def take_stock(served: Served, book: Book) -> None:
 def refill(served: Served, number: int) -> None:
     if served.count("SELECT COUNT(*) FROM codes WHERE status = 'free'") < STOCK // 2:
         text = "\n".join(f"MORE-{number:03}-{n:05}" for n in range(STOCK))
-        kashop("codes", "import", "-", "--product", "steam-50", "--data", served.data, given=text)
+        kashop("codes", "import", "-", "--product", "steam-50", "--data", served.data, given=text, tree=served.tree)
 
 
-def kill_and_look(data: Path, cycles: int) -> None:
+def kill_and_look(data: Path, tree: Path, cycles: int) -> None:
+    """`tree` is a copy of ours: every restart runs the same program, whatever is edited meanwhile."""
     seed = random.SystemRandom().getrandbits(32)
     print(f"seed {seed}")
     chance, book = random.Random(seed), Book()
-    with Served(data) as served:
+    with Served(data, tree=tree) as served:
         for number in range(cycles):
             refill(served, number)
             asyncio.run(cycle(served, book, chance))
@@ -81,13 +83,13 @@ def kill_and_look(data: Path, cycles: int) -> None:
     assert book.unknown, "no kill came between a question and its answer"
 
 
-def test_kill_under_load(stocked: Path) -> None:
-    kill_and_look(stocked, 3)
+def test_kill_under_load(stocked: Path, tmp_path: Path) -> None:
+    kill_and_look(stocked, planted(tmp_path), 3)
 
 
 @pytest.mark.drill
-def test_kill_under_load_fifty_times(stocked: Path) -> None:
-    kill_and_look(stocked, 50)
+def test_kill_under_load_fifty_times(stocked: Path, tmp_path: Path) -> None:
+    kill_and_look(stocked, planted(tmp_path), 50)
 
 
 def test_a_killed_import_is_finished_by_the_same_file(data: Path, tmp_path: Path) -> None:

@@ -38,6 +38,11 @@ class _Reader(HTMLParser):
             self._open.buttons.append(a.get("id", ""))
         elif tag == "input":
             self._input(self._open, a, {name for name, _ in attrs})
+        elif tag == "select":
+            self._select = a.get("name", "")
+        elif tag == "option" and self._select:
+            if self._select not in self._open.values or "selected" in dict(attrs):
+                self._open.values[self._select] = a.get("value", "")
         elif tag == "textarea":
             self._open.texts.add(a["name"])
             self._open.values.setdefault(a["name"], "")
@@ -45,6 +50,8 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
             self._open = None
+        elif tag == "select":
+            self._select = ""
 
     def _input(self, form: HtmlForm, a: dict[str, str], flags: set[str]) -> None:
         kind, name = a.get("type", "text"), a.get("name", "")
@@ -61,13 +68,28 @@ class Browser:
     """One visitor with his cookies."""
 
     def __init__(self) -> None:
-        self._client = httpx.Client(trust_env=False, follow_redirects=True, timeout=60, headers={"accept-language": "zh-CN"})
+        self.heard: list[tuple[str, bytes]] = []
+        """Every answer, those on the way to a redirect too: (method and path, body)."""
+        self._client = httpx.Client(
+            trust_env=False,
+            follow_redirects=True,
+            timeout=60,
+            headers={"accept-language": "zh-CN"},
+            event_hooks={"response": [self._hear]},
+        )
         self.page = httpx.Response(204)
+
+    def _hear(self, answer: httpx.Response) -> None:
+        self.heard.append((f"{answer.request.method} {answer.request.url.path}", answer.read()))
 
     def __enter__(self) -> "Browser":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Done."""
         self._client.close()
 
     @property
@@ -87,6 +109,25 @@ class Browser:
         """Go to an address."""
         self.page = self._client.get(address)
         assert self.page.status_code == 200, (address, self.page.status_code, self.page.text[:500])
+        return self.page
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """What the shops he visited keep with him."""
+        return {cookie.name: cookie.value or "" for cookie in self._client.cookies.jar}
+
+    def upload(self, form: HtmlForm, name: str, data: bytes, **chosen: str) -> httpx.Response:
+        """Submit a form with a file in its field `file`."""
+        address = urljoin(str(self.page.url), form.action)
+        values = {k: v for k, v in {**form.values, **chosen}.items() if k != "file"}
+        self.page = self._client.post(address, data=values, files={"file": (name, data)})
+        return self.page
+
+    def try_to_send(self, form: HtmlForm, **typed: str) -> httpx.Response:
+        """Submit what will be refused."""
+        address = urljoin(str(self.page.url), form.action)
+        self.page = self._client.post(address, data={**form.values, **typed})
+        assert 400 <= self.page.status_code < 500, (address, self.page.status_code)
         return self.page
 
     def send(self, form: HtmlForm, **typed: str) -> httpx.Response:

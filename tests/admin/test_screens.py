@@ -73,7 +73,7 @@ class Server(threading.Thread):
             config = uvicorn.Config(make_app(shop, is_strict=True), port=0, lifespan="off", log_level="warning")
             self._server = uvicorn.Server(config)
             serving = asyncio.create_task(self._server.serve())
-            while not self._server.started:
+            while not self._server.started:  # noqa: ASYNC110  # uvicorn has no event to wait for
                 await asyncio.sleep(0.02)
             port = self._server.servers[0].sockets[0].getsockname()[1]
             self.served = Served(f"http://127.0.0.1:{port}", number)

@@ -109,6 +109,15 @@ async def test_settings_are_changed_all_or_none(shop: Shop, owner: Desk) -> None
     assert shop.settings.text("shop.name") == "小鹿 <卡铺>"
 
 
+@pytest.mark.parametrize("theme", ["nothing", "../default", "default/", ""])
+async def test_a_theme_that_is_not_there_is_not_chosen(shop: Shop, owner: Desk, theme: str) -> None:
+    refused = await owner.post("/admin/settings", {"shop.theme": theme})
+    assert refused.status_code == 422
+    assert "There is no such theme, or it does not fit this kashop." in complaints(refused)
+    assert shop.settings.text("shop.theme") == "default"
+    assert (await owner.get("/")).status_code == 200
+
+
 @pytest.mark.parametrize("name", ["shop.currency", "shop.practice", "shop.id", "no.such", "_csrf"])
 async def test_fixed_and_unknown_settings_cannot_be_posted(shop: Shop, owner: Desk, name: str) -> None:
     before = await shop.db.read(stored.changes)

@@ -10,9 +10,11 @@ from kashop.flows import settings
 from kashop.lib.errors import Invalid
 from kashop.settings import SETTINGS, reads
 from kashop.settings.table import Setting
+from kashop.shop import Shop
 from kashop.web.admin.page import Shown, again, answer, see
 from kashop.web.guards import Needs, form_of
 from kashop.web.sessions import AnyRequest, actor_of, shop_of
+from kashop.web.themes import ThemeBroken, load_theme
 
 
 @get("/admin/settings", guards=[Needs("settings.edit")])
@@ -32,11 +34,21 @@ async def change_settings(request: AnyRequest) -> Response[bytes] | Redirect:
             is_sent = setting.kind == "flag" or setting.name in form
             if is_sent and str(value) != str(shop.settings[setting.name]):
                 values[setting.name] = value
+        _check_theme(shop, values)
         if values:
             await settings.change(shop, values, actor_of(request))
     except Invalid as refused:
         return await _page(request, again(request, form, refused), 422)
     return see("/admin/settings", "saved")
+
+
+def _check_theme(shop: Shop, values: dict[str, object]) -> None:
+    """A theme that cannot be drawn is not chosen. Raises Invalid."""
+    if "shop.theme" in values:
+        try:
+            load_theme(str(values["shop.theme"]), data=shop.config.data)
+        except ThemeBroken:
+            raise Invalid.of("shop.theme", "There is no such theme, or it does not fit this kashop.") from None
 
 
 def _open_ones() -> list[Setting]:

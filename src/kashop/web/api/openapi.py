@@ -104,8 +104,7 @@ def _operation(operation: Operation, path: str) -> dict[str, Any]:
 
 def _parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": _PLACES[name]}
-        for name in re.findall(r"{(\w+)}", path)
+        {"name": name, "in": "path", "required": True, "schema": _PLACES[name]} for name in re.findall(r"{(\w+)}", path)
     ]
     _, parts = msgspec.json.schema_components([operation.query], ref_template=_REF)
     for name, schema in parts[operation.query.__name__]["properties"].items():

@@ -97,9 +97,8 @@ def _spread(values: list[float]) -> dict[str, float]:
 
 
 def _print(told: dict[str, Any]) -> None:
-    print(
-        f"{'':24}{'shop/s':>10}{'bare/s':>10}{'ratio':>8}{'spread':>16}{'goal':>7}{'cpu us':>9}{'bare':>7}{'p50 ms':>8}{'p99 ms':>8}"
-    )
+    heads = (("", 24), ("shop/s", 10), ("bare/s", 10), ("ratio", 8), ("spread", 16), ("goal", 7), ("cpu us", 9), ("bare", 7))
+    print("".join(f"{name:>{width}}" for name, width in (*heads, ("p50 ms", 8), ("p99 ms", 8))))
     for p in told["paths"]:
         ratio = p["ratio"]
         print(

@@ -40,7 +40,7 @@ def tell(template: Path, epay: EpaySimulator, *, histories: int, steps: int) -> 
 
 
 def test_random_histories_go_as_the_model_says(template: Path, epay: EpaySimulator) -> None:
-    tell(template, epay, histories=12, steps=30)
+    tell(template, epay, histories=15, steps=40)
 
 
 @pytest.mark.drill

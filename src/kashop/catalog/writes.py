@@ -71,6 +71,7 @@ def _check_parent(tx: Tx, parent_id: int | None) -> None:
 def add_product(tx: Tx, draft: ProductDraft, skus: list[SkuDraft], actor: Actor) -> int:
     """Put a product with at least one SKU up for sale; its id."""
     draft = rules.checked_product(draft)
+    _check_category(tx, draft.category_id)
     if not skus:
         raise Invalid.of("skus", "A product needs at least one SKU.")
     sql = """INSERT INTO products (category_id, slug, name, summary, description, instructions, image, delivery, contact_type,
@@ -90,6 +91,7 @@ def add_product(tx: Tx, draft: ProductDraft, skus: list[SkuDraft], actor: Actor)
 def edit_product(tx: Tx, product_id: int, draft: ProductDraft, *, version: int, actor: Actor) -> None:
     """Change a product that is still as its editor saw it (`version`); the slug stays. Raises Conflict."""
     draft = rules.checked_product(draft)
+    _check_category(tx, draft.category_id)
     before = reads.get_product(tx, product_id)
     sql = """UPDATE products SET category_id = :category_id, name = :name, summary = :summary, description = :description,
                instructions = :instructions, image = :image, delivery = :delivery, contact_type = :contact_type,
@@ -103,6 +105,12 @@ def edit_product(tx: Tx, product_id: int, draft: ProductDraft, *, version: int, 
         raise Conflict("Someone else changed this product meanwhile. Reload and try again.", code="changed_meanwhile")
     changed = sorted(k for k, v in columns.items() if v != getattr(before, k))
     record(tx, "product.changed", actor, ("product", product_id), changed=changed)
+
+
+def _check_category(tx: Tx, category_id: int | None) -> None:
+    sql = "SELECT category_id FROM categories WHERE category_id = :category_id"
+    if category_id is not None and tx.value(sql, category_id=category_id) is None:
+        raise Invalid.of("category", "There is no such category.")
 
 
 def _columns(draft: ProductDraft) -> dict[str, object]:

@@ -89,7 +89,6 @@ def _check(draft: ProductDraft, rows: list[SkuRow]) -> None:
 
 
 def _add(tx: Tx, draft: ProductDraft, rows: list[SkuRow], actor: Actor) -> int:
-    _check_category(tx, draft)
     first, *others = rows
     try:
         product_id = writes.add_product(tx, draft, [first.draft], actor)
@@ -101,7 +100,6 @@ def _add(tx: Tx, draft: ProductDraft, rows: list[SkuRow], actor: Actor) -> int:
 
 
 def _edit(tx: Tx, product_id: int, draft: ProductDraft, rows: list[SkuRow], version: int, actor: Actor) -> None:
-    _check_category(tx, draft)
     writes.edit_product(tx, product_id, draft, version=version, actor=actor)
     stored = dict(sku_drafts(tx, product_id))
     for row in rows:
@@ -109,11 +107,6 @@ def _edit(tx: Tx, product_id: int, draft: ProductDraft, rows: list[SkuRow], vers
             raise NotFound("There is no such SKU.")
         if row.sku_id is None or stored[row.sku_id] != row.draft:
             _save_sku(tx, product_id, row, actor)
-
-
-def _check_category(db: Reader, draft: ProductDraft) -> None:
-    if draft.category_id is not None and draft.category_id not in {c.category_id for c in reads.categories(db)}:
-        raise Invalid.of("category", "There is no such category.")
 
 
 def _save_sku(tx: Tx, product_id: int, row: SkuRow, actor: Actor) -> None:
@@ -133,8 +126,11 @@ def _set_hidden(tx: Tx, product_id: int, is_hidden: bool, actor: Actor) -> None:
 
 
 def _of_row(row: SkuRow, invalid: Invalid) -> list[FieldError]:
-    """A SKU's complaints under the names that its row has in the form; the product's slug keeps its own."""
-    return [e if e.field == "slug" else FieldError(f"sku-{row.row}-{e.field}", e.message, e.params) for e in invalid.fields]
+    """A SKU's complaints under the names that its row has in the form; the product's own keep theirs."""
+    return [
+        e if e.field in ("slug", "category") else FieldError(f"sku-{row.row}-{e.field}", e.message, e.params)
+        for e in invalid.fields
+    ]
 
 
 def _keep_picture(folder: Path, data: bytes) -> str:

@@ -52,6 +52,18 @@ async def test_a_unit_that_fails_is_undone_alone(db: SqliteDb) -> None:
     assert await db.read(slugs) == ["s0", "s2"]
 
 
+@pytest.mark.parametrize("error", [StopIteration, SystemExit, KeyboardInterrupt])
+async def test_what_no_future_carries_fails_its_own_unit_alone(db: SqliteDb, error: type[BaseException]) -> None:
+    def look(db: Reader) -> None:
+        raise error
+
+    units = [db.write(add, f"s{n}", then=error if n == 1 else None) for n in range(3)]
+    looks = [db.read(look) for _ in range(3)]
+    answers = await asyncio.wait_for(asyncio.gather(*units, *looks, return_exceptions=True), 5)
+    assert [isinstance(a, RuntimeError) for a in answers] == [False, True, False, True, True, True]
+    assert await asyncio.wait_for(db.read(slugs), 5) == ["s0", "s2"]
+
+
 async def test_a_cancelled_caller_does_not_cancel_the_change(db: SqliteDb) -> None:
     task = asyncio.create_task(db.write(add, "kept"))
     await asyncio.sleep(0)

@@ -284,20 +284,32 @@ def _run_unit(con: sqlite3.Connection, now: int, fn: Callable[..., T], args: Any
     con.execute("SAVEPOINT unit")
     try:
         answer = fn(SqliteTx(con, now), *args, **kwargs)
-    except Exception as error:
+    except BaseException as error:  # a thread has nobody else to tell: SystemExit here would end the shop
         if not con.in_transaction:
             raise
         con.execute("ROLLBACK TO unit")
         con.execute("RELEASE unit")
-        return _Failed(error)
+        return _Failed(_tellable(error))
     con.execute("RELEASE unit")
     return answer
+
+
+def _tellable(error: BaseException) -> Exception:
+    """An error that a Future can carry: no Future takes StopIteration (its waiter would wait for ever), and what is no
+    Exception would end the event loop."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    wrapped = RuntimeError(f"a unit of work raised {type(error).__name__}")
+    wrapped.__cause__ = error
+    return wrapped
 
 
 def _look(con: sqlite3.Connection, now: int, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
     con.execute("BEGIN")
     try:
         return fn(SqliteTx(con, now), *args, **kwargs)
+    except (StopIteration, GeneratorExit, KeyboardInterrupt, SystemExit) as error:
+        raise _tellable(error) from error
     finally:
         if con.in_transaction:
             con.execute("ROLLBACK")

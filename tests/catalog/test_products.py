@@ -1,5 +1,6 @@
 """What a product may be: refused by field, changed only as its editor saw it."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -30,6 +31,10 @@ def wrong_products() -> Iterator[tuple[dict[str, object], str]]:
     yield {"fields": (BuyerField("A", "a"),)}, "fields"
     yield {"fields": (BuyerField("a", "a"), BuyerField("a", "b"))}, "fields"
     yield {"fields": (BuyerField("a", "a", pattern="("),)}, "fields"
+    yield {"fields": (BuyerField("a", "a", pattern="a{99999999999999}"),)}, "fields"
+    yield {"fields": (BuyerField("a", "a", pattern="a+", max_length=-1),)}, "fields"
+    for slow in (r"([a-z0-9]+\.?)+@x", "(a|aa)*b", "(.*)*", ".*.*.*.*x", "a?" * 40 + "a" * 40, "(a|a)" * 39, r"(a+)\1+b"):
+        yield {"fields": (BuyerField("a", "a", pattern=slow),)}, "fields"
     yield {"fields": (BuyerField("a", "a", kind="select"),)}, "fields"
 
 
@@ -39,6 +44,27 @@ async def test_a_wrong_product_is_refused_by_field(shop: Shop, more: dict[str, o
         await add(shop, **more)
     assert field in {e.field for e in refused.value.fields}
     assert await shop.db.read(reads.products) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "answer"),
+    [
+        (r"[A-Za-z0-9_-]{3,16}", "_" * 16),
+        (r"1[3-9]\d{9}", "13800138000"),
+        (r"[^@]+@[^@.]+\.[a-z]+", "a" * 190 + "@b.cn"),
+        (r"(\d{1,3}\.){3}\d{1,3}", "127.0.0.1"),
+        (r"(cn|na|eu)-\d+", "eu-7"),
+        (r".*.*.*x", "x" * 200),
+    ],
+)
+async def test_a_pattern_that_shops_need_is_taken_and_quick_on_every_answer(shop: Shop, pattern: str, answer: str) -> None:
+    field = BuyerField("a", "a", pattern=pattern)
+    await add(shop, fields=(field,))
+    assert rules.checked_answers([field], {"a": answer}) == ({"a": answer}, [])
+    began = time.perf_counter()
+    for unfit in ("a" * 199 + "!", "1" * 199 + "!", "." * 199 + "!", "x" * 199 + "!"):
+        rules.checked_answers([field], {"a": unfit})
+    assert time.perf_counter() - began < 1
 
 
 @pytest.mark.parametrize(

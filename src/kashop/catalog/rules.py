@@ -7,7 +7,7 @@ from itertools import pairwise
 import msgspec
 
 from kashop.catalog.types import BuyerField, ProductDraft, SkuDraft, Tier
-from kashop.lib import money
+from kashop.lib import money, patterns
 from kashop.lib.errors import FieldError, Invalid
 from kashop.lib.text import is_email, is_phone, is_plain
 
@@ -120,13 +120,12 @@ def _wrong_with_field(field: BuyerField) -> list[FieldError]:
         wrong.append(FieldError("fields", "A question needs a label, a known kind and a length up to 2000."))
     if (field.kind == "select") != bool(field.choices):
         wrong.append(FieldError("fields", "A selection needs choices, and only a selection has them."))
-    if field.pattern:
-        try:
-            re.compile(field.pattern)
-        except re.error:
-            wrong.append(FieldError("fields", "A question's pattern is not a regular expression."))
-        if len(field.pattern) > 200:
-            wrong.append(FieldError("fields", "A question's pattern is too long."))
+    if len(field.pattern) > 200:
+        wrong.append(FieldError("fields", "A question's pattern is too long."))
+    elif field.pattern and not patterns.compiles(field.pattern):
+        wrong.append(FieldError("fields", "A question's pattern is not a regular expression."))
+    elif field.pattern and not patterns.is_quick(field.pattern, max(1, min(field.max_length, 2000))):
+        wrong.append(FieldError("fields", "A question's pattern can take too long: use fewer + and *, or a shorter answer."))
     return wrong
 
 

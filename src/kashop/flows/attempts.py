@@ -64,10 +64,10 @@ async def begin(shop: Shop, about: Tried, actor: Actor) -> Attempt:
     attempt, account = about.attempt, about.account
     try:
         begun = await gateways.made(shop, account).begin(_intent(shop, about, actor))
-    except GatewayFailed as failed:
-        shop.log.warning("gateway could not begin", gateway=account.name, attempt=attempt.attempt_no, problem=failed.problem)
-        keep = writes.keep_problem
-        return await shop.db.write(keep, attempt.attempt_id, failed.problem, is_unclear=failed.is_unclear)
+    except (GatewayFailed, NotFound) as failed:
+        problem, is_unclear = _said(failed)
+        shop.log.warning("gateway could not begin", gateway=account.name, attempt=attempt.attempt_no, problem=problem)
+        return await shop.db.write(writes.keep_problem, attempt.attempt_id, problem, is_unclear=is_unclear)
     if begun.kind not in ("redirect", "qr", "form"):
         raise TypeError(f"gateway {account.name} answered an unknown kind {begun.kind!r}")
     return await shop.db.write(writes.keep_begun, attempt.attempt_id, begun)
@@ -98,16 +98,9 @@ async def query(shop: Shop, attempt_id: int, actor: Actor) -> str:
     attempt, account = about.attempt, about.account
     try:
         notice = await gateways.made(shop, account).query(_intent(shop, about, actor))
-    except GatewayFailed as failed:
-        shop.log.warning(
-            "gateway could not be asked",
-            gateway=account.name,
-            attempt=attempt.attempt_no,
-            problem=failed.problem,
-        )
-        return "unknown"
-    except NotFound as gone:
-        shop.log.warning("gateway is not loaded", gateway=account.name, problem=gone.text())
+    except (GatewayFailed, NotFound) as failed:
+        problem, _ = _said(failed)
+        shop.log.warning("gateway could not be asked", gateway=account.name, attempt=attempt.attempt_no, problem=problem)
         return "unknown"
     if notice is None or notice.attempt_no != attempt.attempt_no:
         return "unknown"
@@ -136,6 +129,11 @@ async def query_due(shop: Shop, attempt_id: int, actor: Actor) -> bool:
     if taken is not None:
         await query(shop, attempt_id, actor)
     return taken is not None
+
+
+def _said(failed: GatewayFailed | NotFound) -> tuple[str, bool]:
+    """What went wrong, and whether the gateway may have heard us all the same."""
+    return (failed.problem, failed.is_unclear) if isinstance(failed, GatewayFailed) else (failed.text(), False)
 
 
 def _intent(shop: Shop, about: Tried, actor: Actor) -> Intent:

@@ -113,8 +113,17 @@ def _manual_line(db: Reader, order_no: str, line_id: int) -> tuple[Order, Line]:
 
 
 async def sweep(shop: Shop, *, older_than: int, limit: int = 1000) -> int:
-    """Try every paid, undelivered order again; how many were looked at. What still lacks codes stays on the desk."""
+    """Try every paid, undelivered order again; how many were looked at. What still lacks codes stays on the desk.
+
+    One that cannot be delivered for any other reason holds up nobody's; its error is raised at the end.
+    """
     due = await shop.db.read(orders.undelivered, shop.clock.now() - older_than, limit=limit)
+    errors: list[Exception] = []
     for order_id in due:
-        await shop.db.write(delivery.deliver_auto, order_id, SYSTEM)
+        try:
+            await shop.db.write(delivery.deliver_auto, order_id, SYSTEM)
+        except Exception as error:  # noqa: BLE001 - raised below
+            errors.append(error)
+    if errors:
+        raise errors[0]
     return len(due)

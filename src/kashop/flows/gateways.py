@@ -11,6 +11,7 @@ from kashop.payments import reads, writes
 from kashop.payments.rows import GatewayAccount, GatewayDraft
 from kashop.payments.types import Finding, Gateway, GatewayFailed, GatewayType, Method, Option
 from kashop.shop import Shop
+from kashop.vault import Tampered
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
 
@@ -92,10 +93,14 @@ def _generated(option: Option) -> str:
 
 
 async def set_enabled(shop: Shop, name: str, is_enabled: bool, actor: Actor) -> None:
-    """Switch an account on or off."""
+    """Switch an account on or off; off also when it is broken, or its plugin gone."""
     account = await shop.db.read(reads.find_gateway, name)
     if account is None:
         raise NotFound("There is no gateway {name}.", name=name)
+    if not is_enabled:
+        draft = GatewayDraft(label=account.label, options=account.options, secrets=account.secrets, is_enabled=False)
+        await shop.db.write(writes.edit_gateway, account.gateway_id, draft, version=account.version, actor=actor)
+        return
     await configure(shop, name, type=account.type, options={}, actor=actor, label=account.label, is_enabled=is_enabled)
 
 
@@ -108,16 +113,22 @@ async def test(shop: Shop, name: str) -> list[Finding]:
         return await made(shop, account).test()
     except GatewayFailed as failed:
         return [Finding(subject=name, is_ok=False, advice=failed.problem)]
+    except NotFound as gone:
+        return [Finding(subject=name, is_ok=False, advice=gone.text())]
 
 
 def made(shop: Shop, account: GatewayAccount) -> Gateway:
-    """The Gateway of an account, made once for each version of its options."""
+    """The Gateway of an account, made once for each version of its options. Raises NotFound when it cannot be made (any more)."""
     key = (account.gateway_id, account.version)
     if key not in shop.gateways:
         kind = shop.plugins.gateway_types.get(account.type)
         if kind is None:
             raise NotFound("The plugin of the gateway {name} is not loaded.", name=account.name)
-        shop.gateways[key] = shop.plugins.gateway(kind, _all_options(shop, account))
+        try:
+            shop.gateways[key] = shop.plugins.gateway(kind, _all_options(shop, account))
+        except (Invalid, Tampered) as unfit:  # a newer plugin asks for more, or the row is another shop's
+            shop.log.error("gateway cannot be made", gateway=account.name, problem=str(unfit))
+            raise NotFound("The gateway {name} does not work with its options.", name=account.name) from None
     return shop.gateways[key]
 
 

@@ -1,7 +1,8 @@
 """All periodic work on one page."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any
 
 import msgspec
 
@@ -13,6 +14,7 @@ from kashop.orders import reads as orders
 from kashop.orders import writes as order_writes
 from kashop.payments import reads as payments
 from kashop.payments import writes as payment_writes
+from kashop.payments.rows import Callback
 from kashop.shop import Shop
 
 
@@ -27,13 +29,13 @@ class Job(msgspec.Struct, frozen=True):
 async def expire_orders(shop: Shop) -> int:
     """End unpaid orders whose deadline has passed, asking their gateways once more."""
     due = await shop.db.read(orders.due, limit=500)
-    return sum(await asyncio.gather(*(checkout.expire(shop, order_id, SYSTEM) for order_id in due)))
+    return await _all(checkout.expire(shop, order_id, SYSTEM) for order_id in due)
 
 
 async def query_attempts(shop: Shop) -> int:
     """Ask gateways about attempts that nobody called back about."""
     due = await shop.db.read(payments.due_queries, limit=100)
-    return sum(await asyncio.gather(*(attempts.query_due(shop, attempt_id, SYSTEM) for attempt_id in due)))
+    return await _all(attempts.query_due(shop, attempt_id, SYSTEM) for attempt_id in due)
 
 
 async def sweep_undelivered(shop: Shop) -> int:
@@ -44,9 +46,21 @@ async def sweep_undelivered(shop: Shop) -> int:
 async def read_callbacks(shop: Shop) -> int:
     """Read callbacks that were stored just before the process died."""
     unread = await shop.db.read(payments.unread_callbacks, shop.clock.now() - 30 * SECOND, limit=100)
-    for callback in unread:
-        await settle.reread(shop, callback)
-    return len(unread)
+    return await _all(_reread(shop, callback) for callback in unread)
+
+
+async def _reread(shop: Shop, callback: Callback) -> bool:
+    await settle.reread(shop, callback)
+    return True
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, bool]]) -> int:
+    """How many did something. One that breaks holds up no other; its error is raised when all have ended."""
+    ended = await asyncio.gather(*works, return_exceptions=True)
+    for error in ended:
+        if isinstance(error, BaseException):
+            raise error
+    return sum(did is True for did in ended)
 
 
 async def forget(shop: Shop) -> int:

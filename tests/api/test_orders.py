@@ -97,6 +97,13 @@ async def test_codes_are_revealed_once_paid_and_each_time_is_written_down(api: A
     assert all('"api"' in payload for _, _, payload in written)
 
 
+async def test_reveals_are_limited_as_on_the_page(api: Api, shop: Shop) -> None:
+    placed = (await api.order()).json()
+    answers = {(await api.of(placed, "reveal")).status_code for _ in range(60)}
+    assert answers == {409}
+    problem(await api.of(placed, "reveal"), 429, "too_many")
+
+
 async def test_an_unpaid_order_is_cancelled_once(api: Api, shop: Shop) -> None:
     placed = (await api.order()).json()
     assert (await api.of(placed, "cancel")).json()["status"] == "cancelled"

@@ -15,6 +15,7 @@ from kashop.accounts.types import Browser, SignedIn, Staff
 from kashop.lib import ids
 from kashop.lib.actor import Actor
 from kashop.lib.errors import Denied, NotFound, Refusal, TooMany
+from kashop.risk import one_client
 from kashop.shop import Shop
 
 log = structlog.get_logger("kashop.login")
@@ -57,7 +58,7 @@ async def log_in(shop: Shop, email: str, password: str, browser: Browser) -> Log
 
 async def log_in_by_link(shop: Shop, token: str, browser: Browser) -> LoggedIn:
     """Open a session for a one-time link. Raises NotFound."""
-    shop.limits.take("login link", browser.ip, most=30, seconds=_WINDOW)
+    shop.limits.take("login link", one_client(browser.ip), most=30, seconds=_WINDOW)
     staff_id = await shop.db.write(writes.use_login_link, ids.digest(token))
     if staff_id is None:
         raise NotFound("This log-in link was used already, or its ten minutes are over.")
@@ -110,7 +111,7 @@ def _slow_down(shop: Shop, email: str, browser: Browser, *, is_known: bool) -> N
         if is_known:
             shop.limits.take("login device", browser.device, most=_PER_DEVICE, seconds=_WINDOW)
             return
-        shop.limits.take("login client", _prefix(browser.ip), most=_PER_CLIENT, seconds=_WINDOW)
+        shop.limits.take("login client", one_client(browser.ip), most=_PER_CLIENT, seconds=_WINDOW)
         shop.limits.take("login account", email, most=_PER_ACCOUNT, seconds=_WINDOW)
         shop.limits.take("login shop", "", most=_PER_SHOP, seconds=_WINDOW)
     except TooMany as refused:
@@ -120,11 +121,6 @@ def _slow_down(shop: Shop, email: str, browser: Browser, *, is_known: bool) -> N
 def _wait(seconds: int) -> Refusal:
     minutes = max(1, (seconds + 59) // 60)
     return TooMany("Too many log-ins failed. Please wait {minutes} min.", retry_after=max(1, seconds), minutes=minutes)
-
-
-def _prefix(ip: str) -> str:
-    """One client: an IPv4 address, or the half of an IPv6 address that a provider hands out whole."""
-    return ":".join(ip.split(":")[:4]) if ":" in ip else ip
 
 
 def _device_of(shop: Shop, staff: Staff) -> str:

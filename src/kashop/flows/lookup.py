@@ -9,6 +9,7 @@ from kashop.lib.errors import NotFound
 from kashop.lib.text import contact_key
 from kashop.orders import reads as orders
 from kashop.orders.types import Order
+from kashop.risk import one_client
 from kashop.shop import Shop
 
 TRIED = 3
@@ -21,7 +22,7 @@ async def find(shop: Shop, *, subject: str, password: str, ip: str) -> list[tupl
     Raises NotFound (for every reason alike), TooMany.
     """
     subject = contact_key(subject)
-    shop.limits.take("lookup ip", ip, most=30, seconds=600)
+    shop.limits.take("lookup ip", one_client(ip), most=30, seconds=600)
     shop.limits.take("lookup subject", subject.lower()[:254], most=15, seconds=600)
     candidates = await shop.db.read(_candidates, subject)
     hashes = [order.lookup_hash for order in candidates]

@@ -4,6 +4,6 @@ Always true: a limit counts one scope for one subject and nobody else's; being o
 in memory.
 """
 
-from kashop.risk.limits import Limits
+from kashop.risk.limits import Limits, one_client
 
-__all__ = ["Limits"]
+__all__ = ["Limits", "one_client"]

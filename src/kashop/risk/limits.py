@@ -1,6 +1,7 @@
 """Sliding windows in memory: so many tries by a subject in so many seconds."""
 
 from collections import OrderedDict, deque
+from ipaddress import IPv6Address, ip_address
 
 from kashop.lib.clock import SECOND, Clock
 from kashop.lib.errors import TooMany
@@ -29,6 +30,24 @@ class Limits:
         if len(self._tries) > MOST_SUBJECTS:
             self._tries.popitem(last=False)
 
+    def is_spent(self, scope: str, subject: str, *, most: int, seconds: int) -> bool:
+        """Whether one more try would be refused; counts nothing."""
+        since = self._clock.now() - seconds * SECOND
+        return sum(at > since for at in self._tries.get((scope, subject), ())) >= most
+
     def forgive(self, scope: str, subject: str) -> None:
         """Forget a subject's tries, after a right one."""
         self._tries.pop((scope, subject), None)
+
+
+def one_client(ip: str) -> str:
+    """The client behind an address: an IPv4 address, or the /64 that an IPv6 provider hands out whole (RFC 6177)."""
+    try:
+        address = ip_address(ip.partition("%")[0])
+    except ValueError:
+        return ip
+    if not isinstance(address, IPv6Address):
+        return ip
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Address(int(address) >> 64 << 64))

@@ -19,6 +19,7 @@ from kashop.orders import reads as orders
 from kashop.orders import types as sales
 from kashop.payments import reads as payments
 from kashop.payments import rows
+from kashop.risk import one_client
 from kashop.shop import Shop
 from kashop.web.api import shapes
 from kashop.web.api.door import KEY, Operation, bearer_token, body_of, idempotency_key, said
@@ -119,6 +120,7 @@ async def pay_otherwise(request: AnyRequest, no: FromPath[str]) -> Response[byte
 async def reveal(request: AnyRequest, no: FromPath[str]) -> Response[bytes]:
     """The codes."""
     order = await _opened(request, no)
+    shop_of(request).limits.take("reveal", order.order_no, most=60, seconds=600)
     found = await deliver.reveal(shop_of(request), order, buyer(request, no), how="api")
     return said(shapes.Codes(lines=tuple(shapes.LineCodes(sku=f.line.sku_code, codes=f.codes) for f in found)))
 
@@ -156,7 +158,7 @@ async def _opened(request: AnyRequest, no: str) -> sales.Order:
     try:
         return await deliver.order_of_link(shop, no, token)
     except NotFound:
-        shop.limits.take("order token", client_ip(request), most=WRONG_TOKENS, seconds=600)
+        shop.limits.take("order token", one_client(client_ip(request)), most=WRONG_TOKENS, seconds=600)
         raise
 
 

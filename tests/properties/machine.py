@@ -77,6 +77,7 @@ ACTS = {
     "ask_the_gateway": Act(2, "payable", {"pick": PICK}),
     "change_method": Act(2, "payable", {"pick": PICK, "method": st.sampled_from(["alipay", "wxpay"])}),
     "cancel": Act(2, "orders", {"pick": PICK}),
+    "expire": Act(2, "orders", {"pick": PICK}),
     "reveal": Act(4, "orders", {"pick": PICK}),
     "confirm": Act(2, "payable", {"pick": PICK, "is_used": st.booleans()}),
     "deliver_by_hand": Act(2, "orders", {"pick": PICK}),
@@ -222,11 +223,16 @@ class Histories(RuleBasedStateMachine):
             return
         order = self.some(pick)
         work = checkout.cancel(self.shop, self.placed[order.order_no].order, BUYER)
-        if self.model.end(order, "cancelled"):
+        if self.model.end(order, "cancelled", self.clock.ms):
             self.run(work)
         else:
             with pytest.raises(Conflict):
                 self.run(work)
+
+    def expire(self, pick: int) -> None:
+        order = self.some(pick)
+        ended = self.run(checkout.expire(self.shop, self.placed[order.order_no].order.order_id, CLI))
+        assert ended == self.model.end(order, "expired", self.clock.ms)
 
     def reveal(self, pick: int) -> None:
         if not self.model.orders:
@@ -349,7 +355,7 @@ class Histories(RuleBasedStateMachine):
         ended = self.run(schedule.expire_orders(self.shop))
         due = [o for o in self.model.orders.values() if o.status == "pending" and o.expires_at <= self.clock.ms]
         due.sort(key=lambda o: o.expires_at)
-        assert ended == sum([self.model.end(order, "expired") for order in due])
+        assert ended == sum([self.model.end(order, "expired", self.clock.ms) for order in due])
         self.run(deliver.sweep(self.shop, older_than=0))
         self.run(schedule.read_callbacks(self.shop))
 

@@ -151,12 +151,12 @@ class Model:
         if attempt.silent_txn:
             self.settle(attempt.attempt_no, attempt.silent_txn, attempt.amount, attempt.method)
 
-    def end(self, order: ModelOrder, status: str) -> bool:
+    def end(self, order: ModelOrder, status: str, now: int) -> bool:
         """Expire or cancel, after asking; whether it ended."""
         if order.status == "pending":
             for attempt in [a for a in order.attempts if a.status in ("open", "closed")][-3:]:
                 self.query(order, attempt)
-        if order.status != "pending":
+        if order.status != "pending" or (status == "expired" and now < order.expires_at):
             return False
         order.status = status
         for line in order.lines:

@@ -176,3 +176,19 @@ async def test_a_callback_left_unread_is_read_later(shop: Shop, clock: TestClock
     clock.pass_time(minutes=1)
     assert await read_callbacks(shop) == 1
     assert await state(shop, placed) == ("delivered", [], 1)
+
+
+async def test_strangers_cannot_fill_the_inbox_and_real_money_still_gets_through(shop: Shop, clock: TestClock) -> None:
+    placed = await order(shop, "steam-50")
+    forged = epay_notice(placed, sign_key="another key")
+    for n in range(settle.MOST_REJECTED + 30):
+        account = "epay-main" if n % 2 else "nobody"
+        answer = await call_back(shop, forged, account=account)
+        assert (answer.status, answer.body) == (400, b"fail")
+    assert len(await verdicts(shop)) == settle.MOST_REJECTED
+    assert (await call_back(shop, epay_notice(placed))).body == b"success"
+    assert await state(shop, placed) == ("delivered", [], 1)
+    assert (await verdicts(shop))[0] == ("settled", "")
+    clock.pass_time(minutes=11)
+    await call_back(shop, forged)
+    assert (await verdicts(shop))[0] == ("rejected", "signature")

@@ -1,7 +1,7 @@
 """Money arrives: by callback, by query, or by a person's word. It is recorded first; then it finds its order, or the desk.
 
-Always true: a callback is in the inbox before it is read; the same payment settles once; only a proved, paid notice for this
-account's own attempt settles anything.
+Always true: a callback is in the inbox before it settles anything; the same payment settles once; only a proved, paid notice
+for this account's own attempt settles anything; strangers cannot fill the disk with what is not believed.
 """
 
 import msgspec
@@ -18,7 +18,8 @@ from kashop.orders import writes as orders
 from kashop.orders.types import Order
 from kashop.payments import reads, writes
 from kashop.payments.rows import Attempt, Callback, GatewayAccount
-from kashop.payments.types import Answer, CallbackRequest, Notice, Rejected
+from kashop.payments.types import Answer, CallbackRequest, Gateway, Notice, Rejected
+from kashop.risk import one_client
 from kashop.shop import Shop
 
 NOT_BELIEVED = Answer(status=400, body=b"fail")
@@ -37,27 +38,72 @@ def policy(shop: Shop) -> Policy:
 
 
 async def receive_callback(shop: Shop, gateway: str, request: CallbackRequest, *, ip: str) -> Answer:
-    """Store a callback, prove it, settle what it says, and answer the gateway in its own words."""
+    """Store a callback, prove it, settle what it says, and answer the gateway in its own words.
+
+    While very many come that nobody believes, only what is proved is stored: real money is never among the rest.
+    """
+    if _is_flooded(shop, ip):
+        account = await shop.db.read(reads.find_gateway, gateway)
+        refusal = _read(shop, account, request)
+        if isinstance(refusal, _Refused):
+            return refusal.answer
     callback_id, account = await shop.db.write(writes.store_callback, gateway, request, ip=ip)
-    return await _judge(shop, callback_id, account, request)
+    answer, is_believed = await _judge(shop, callback_id, account, request)
+    if not is_believed and not _is_flooded(shop, ip):
+        for subject, most in _flood_marks(ip):
+            shop.limits.take(_REJECTED, subject, most=most, seconds=600)
+    return answer
 
 
-async def _judge(shop: Shop, callback_id: int, account: GatewayAccount | None, request: CallbackRequest) -> Answer:
+_REJECTED = "rejected callbacks"
+MOST_REJECTED, MOST_REJECTED_OF_ALL = 60, 600
+"""In ten minutes, of one client and of all."""
+
+
+def _flood_marks(ip: str) -> tuple[tuple[str, int], ...]:
+    return (one_client(ip), MOST_REJECTED), ("", MOST_REJECTED_OF_ALL)
+
+
+def _is_flooded(shop: Shop, ip: str) -> bool:
+    return any(shop.limits.is_spent(_REJECTED, subject, most=most, seconds=600) for subject, most in _flood_marks(ip))
+
+
+class _Refused(msgspec.Struct, frozen=True):
+    """Why a callback is not believed, and what its gateway is told."""
+
+    answer: Answer
+    reason: str
+
+
+class _Believed(msgspec.Struct, frozen=True):
+    """What a proved callback says, and who proved it."""
+
+    gateway: Gateway
+    account: GatewayAccount
+    notice: Notice
+
+
+def _read(shop: Shop, account: GatewayAccount | None, request: CallbackRequest) -> _Refused | _Believed:
     if account is None:
-        await shop.db.write(writes.judge_callback, callback_id, "rejected", reason="unknown_gateway")
-        return NOT_BELIEVED
+        return _Refused(NOT_BELIEVED, "unknown_gateway")
     try:
         made = gateways.made(shop, account)
     except NotFound:
-        await shop.db.write(writes.judge_callback, callback_id, "rejected", reason="plugin_missing")
-        return NOT_BELIEVED
+        return _Refused(NOT_BELIEVED, "plugin_missing")
     try:
-        notice = made.read_callback(request)
+        return _Believed(made, account, made.read_callback(request))
     except Rejected as rejected:
-        await shop.db.write(writes.judge_callback, callback_id, "rejected", reason=rejected.reason)
-        return made.rejected
-    verdict = await shop.db.write(_settle_callback, callback_id, account, notice, policy(shop))
-    return made.rejected if verdict == "rejected" else made.accepted
+        return _Refused(made.rejected, rejected.reason)
+
+
+async def _judge(shop: Shop, callback_id: int, account: GatewayAccount | None, request: CallbackRequest) -> tuple[Answer, bool]:
+    """The answer to a stored callback, and whether it was believed."""
+    read = _read(shop, account, request)
+    if isinstance(read, _Refused):
+        await shop.db.write(writes.judge_callback, callback_id, "rejected", reason=read.reason)
+        return read.answer, False
+    verdict = await shop.db.write(_settle_callback, callback_id, read.account, read.notice, policy(shop))
+    return (read.gateway.rejected, False) if verdict == "rejected" else (read.gateway.accepted, True)
 
 
 async def reread(shop: Shop, callback: Callback) -> None:

@@ -4,20 +4,15 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, urlsplit
 
-import msgspec
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from kashop.analytics import INVARIANTS
-from kashop.db import Reader
 from kashop.flows import attempts, checkout, deliver, settings, settle
-from kashop.inventory import reads as inventory
 from kashop.inventory import writes as stock_writes
 from kashop.jobs import schedule
 from kashop.lib.actor import CLI
@@ -27,73 +22,14 @@ from kashop.orders import writes as order_writes
 from kashop.orders.rules import MOVES
 from kashop.payments import reads as payments
 from kashop.shop import Shop
-from tests.cast import BUYER, TestClock, add_epay, add_product, call_back, config, stock
+from tests.cast import BUYER, TestClock, call_back, config, stock
 from tests.gateways.epay_simulator import EpaySimulator
-from tests.properties.model import PAID, Good, Model, ModelAttempt, ModelOrder
+from tests.properties.acts import ACTS, GOODS, LIKELY, WANTS
+from tests.properties.looks import code_id_of, expected, form_of, moves_told, state_of
+from tests.properties.model import PAID, Model, ModelAttempt, ModelOrder
 from tests.properties.notices import notice
 
 T = TypeVar("T")
-
-KEYS = Good("keys", 1250, 15, tiers=((3, 1100),))
-CARDS = Good("cards", 500, 30)
-TOPUP = Good("topup", 900, 20, is_manual=True)
-GIFT = Good("gift", 0, 10)
-GOODS = (KEYS, CARDS, TOPUP, GIFT)
-STOCKED = ("keys", "cards", "gift")
-FLAWS = ("signature", "merchant", "status", "amount", "attempt")
-PICK = st.integers(0, 10**6)
-WANTED = st.sampled_from(["keys", "keys", "keys", "cards", "cards", "topup", "gift"])
-WANTS = st.dictionaries(WANTED, st.sampled_from([1, 1, 1, 2, 3, 4]), min_size=1, max_size=2)
-
-
-@dataclass(frozen=True)
-class Act:
-    """Something that can happen: how likely, what there must be for it, and what it is given."""
-
-    weight: int
-    needs: str
-    given: dict[str, st.SearchStrategy[Any]]
-
-
-ACTS = {
-    "place": Act(8, "", {"wants": WANTS, "has_key": st.booleans(), "method": st.sampled_from(["", "alipay", "wxpay"])}),
-    "place_again": Act(2, "wishes", {"pick": PICK, "is_other": st.booleans()}),
-    "pay": Act(
-        9,
-        "payable",
-        {
-            "pick": PICK,
-            "share": st.sampled_from(["exact", "exact", "exact", "part", "over"]),
-            "times": st.sampled_from([1, 1, 1, 4]),
-            "other": st.sampled_from([False, False, False, True]),
-        },
-    ),
-    "pay_again": Act(2, "receipts", {"pick": PICK, "times": st.sampled_from([1, 3])}),
-    "pay_with_anothers_money": Act(1, "receipts", {"pick": PICK, "other": PICK}),
-    "tell_lies": Act(
-        2, "payable", {"pick": PICK, "flaw": st.sampled_from(["signature", "merchant", "status", "amount", "attempt"])}
-    ),
-    "pay_and_lose_the_callback": Act(3, "payable", {"pick": PICK}),
-    "ask_the_gateway": Act(2, "payable", {"pick": PICK}),
-    "change_method": Act(2, "payable", {"pick": PICK, "method": st.sampled_from(["alipay", "wxpay"])}),
-    "cancel": Act(2, "orders", {"pick": PICK}),
-    "expire": Act(2, "orders", {"pick": PICK}),
-    "reveal": Act(4, "orders", {"pick": PICK}),
-    "confirm": Act(2, "payable", {"pick": PICK, "is_used": st.booleans()}),
-    "deliver_by_hand": Act(2, "orders", {"pick": PICK}),
-    "close_an_exception": Act(1, "orders", {"pick": PICK}),
-    "pass_time": Act(3, "", {"minutes": st.sampled_from([1, 6, 12, 31])}),
-    "run_jobs": Act(3, "", {}),
-    "choose_what_late_money_does": Act(1, "", {"delivers": st.booleans()}),
-    "import_codes": Act(
-        3,
-        "",
-        {"slug": st.sampled_from(STOCKED), "new": st.integers(0, 5), "known": st.integers(0, 3), "twice": st.integers(0, 2)},
-    ),
-    "void": Act(1, "", {"slug": st.sampled_from(STOCKED), "pick": PICK}),
-    "restart": Act(1, "", {}),
-}
-LIKELY = [name for name, act in ACTS.items() for _ in range(act.weight)]
 
 
 class Histories(RuleBasedStateMachine):
@@ -409,63 +345,3 @@ class Histories(RuleBasedStateMachine):
 
     def some(self, pick: int) -> ModelOrder:
         return list(self.model.orders.values())[pick % len(self.model.orders)]
-
-
-async def furnish(data: Path, epay: EpaySimulator) -> None:
-    """Put the goods and the gateway into a founded shop: the template of every history."""
-    shop = await Shop.open(config(data))
-    await add_epay(shop, pid=epay.pid, key=epay.key, url=epay.url, methods="alipay,wxpay")
-    for good in GOODS:
-        rules = {"price": good.price, "hold_minutes": good.hold_minutes, "tiers": good.tiers, "max_quantity": 10}
-        kind = {"delivery": "manual" if good.is_manual else "auto", "is_free": not good.price}
-        await add_product(shop, good.slug, **rules, **kind)
-    await shop.close()
-
-
-def code_id_of(db: Reader, slug: str, place: int) -> int:
-    sql = """SELECT c.code_id FROM codes c JOIN skus s ON s.sku_id = c.sku_id
-             WHERE s.sku_code = :slug ORDER BY c.code_id LIMIT 1 OFFSET :place"""
-    return int(db.value(sql, slug=slug, place=place))
-
-
-def form_of(attempt: Any) -> dict[str, str]:
-    """What the buyer's browser brings to the gateway."""
-    fields = msgspec.json.decode(attempt.fields, type=dict[str, str])
-    return fields or dict(parse_qsl(urlsplit(attempt.url).query))
-
-
-def state_of(db: Reader) -> dict[str, Any]:
-    """What the database says of all that the model knows."""
-    found = {o.order_no: o for o in orders.page(db, 10**12, limit=10_000)}
-    sku_ids = db.values("SELECT sku_id FROM skus ORDER BY sku_id")
-    skus = dict(zip(sku_ids, db.values("SELECT sku_code FROM skus ORDER BY sku_id"), strict=True))
-    return {
-        "orders": {
-            no: (o.status, o.paid_minor, o.total_minor, {e.kind for e in orders.open_exceptions(db, o.order_id)})
-            for no, o in found.items()
-        },
-        "attempts": {a.attempt_no: a.status for o in found.values() for a in payments.attempts(db, o.order_id)},
-        "counts": {skus[c.sku_id]: (c.free, c.held, c.sold, c.void) for c in inventory.counts(db)},
-        "receipts": set(db.values("SELECT gateway_txn FROM receipts")),
-    }
-
-
-def expected(model: Model) -> dict[str, Any]:
-    """The same, as the model has it."""
-    counts = {slug: model.counts(slug) for slug in model.goods}
-    return {
-        "orders": {no: (o.status, o.paid, o.total, o.desk) for no, o in model.orders.items()},
-        "attempts": {a.attempt_no: a.status for o in model.orders.values() for a in o.attempts},
-        "counts": {slug: count for slug, count in counts.items() if any(count)},
-        "receipts": set(model.receipts),
-    }
-
-
-def moves_told(db: Reader) -> list[tuple[int, str]]:
-    """(order, state) in the order of the events."""
-    names = ("placed", "paid", "delivering", "delivered", "expired", "cancelled")
-    sql = "SELECT object_id FROM events WHERE object_kind = 'order' AND name LIKE 'order.%' ORDER BY seq"
-    whose = db.values(sql)
-    sql = "SELECT name FROM events WHERE object_kind = 'order' AND name LIKE 'order.%' ORDER BY seq"
-    what = [name.removeprefix("order.") for name in db.values(sql)]
-    return [(i, "pending" if w == "placed" else w) for i, w in zip(whose, what, strict=True) if w in names]

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.gateways.epay_simulator import EpaySimulator
-from tests.properties.machine import Histories, furnish
+from tests.properties.looks import furnish
+from tests.properties.machine import Histories
 
 CALM = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 

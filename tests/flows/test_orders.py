@@ -6,7 +6,7 @@ import pytest
 
 from kashop.flows import attempts, checkout, deliver
 from kashop.inventory import reads as inventory
-from kashop.lib.actor import CLI, SYSTEM
+from kashop.lib.actor import CLI, SYSTEM, Actor
 from kashop.lib.errors import Conflict, Invalid, Mismatch, NotFound, PriceChanged, SoldOut
 from kashop.orders import reads as orders
 from kashop.shop import Shop
@@ -20,6 +20,7 @@ from tests.cast import (
     epay_notice,
     order,
     stock,
+    wish,
 )
 
 
@@ -183,3 +184,25 @@ async def test_a_short_order_is_on_the_desk_and_swept_when_stock_comes(shop: Sho
     assert await status(shop, second) == "delivered"
     await stock(shop, "steam-50", [f"NEW-{n}" for n in range(5)])
     assert await deliver.sweep(shop, older_than=0) == 0  # late money waits for a person, not for stock
+
+
+async def test_a_key_that_others_may_guess_is_known_only_from_its_own_client(shop: Shop) -> None:
+    wanted, stranger = wish("steam-50"), Actor("buyer", ip="198.51.100.9")
+    placed = await checkout.place(shop, wanted, BUYER, key="order-1")
+    assert (await checkout.place(shop, wanted, BUYER, key="order-1")).is_replay
+    guessed = await checkout.place(shop, wanted, stranger, key="order-1")
+    assert guessed.token != placed.token
+    key = "0b1e7a52-8f0c-4f8e-9d5c-2f6f0c1f7d11"
+    placed = await checkout.place(shop, wanted, BUYER, key=key)
+    moved = await checkout.place(shop, wanted, stranger, key=key)  # the same buyer, by another network
+    assert (moved.token, moved.is_replay) == (placed.token, True)
+
+
+async def test_a_clock_set_back_keeps_no_replay_waiting(shop: Shop, clock: TestClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "BEGIN_PATIENCE", 300)
+    await order(shop, "steam-50", key="k1")
+    await shop.db.write(lambda tx: tx.run("UPDATE attempts SET kind = '', url = ''"))  # its process died before the answer
+    clock.pass_time(hours=-24)
+    replayed = await asyncio.wait_for(order(shop, "steam-50", key="k1"), 5)
+    assert replayed.attempt is not None
+    assert replayed.attempt.kind == "redirect"

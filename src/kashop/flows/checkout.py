@@ -16,7 +16,7 @@ from kashop.delivery import writes as delivery
 from kashop.flows import attempts, gateways
 from kashop.lib import ids, money
 from kashop.lib.actor import Actor
-from kashop.lib.clock import MINUTE
+from kashop.lib.clock import MINUTE, SECOND
 from kashop.lib.errors import Conflict, FieldError, Invalid, Mismatch, PriceChanged
 from kashop.lib.text import contact_key, is_email, is_phone, is_plain, is_qq
 from kashop.orders import reads as orders_reads
@@ -26,9 +26,13 @@ from kashop.orders.types import LineDraft, Order, OrderDraft, Replay
 from kashop.payments import reads as payment_reads
 from kashop.payments import writes as payments
 from kashop.payments.rows import Attempt, GatewayAccount
+from kashop.risk import one_client
 from kashop.shop import Shop
 
 MOST_LINES = 20
+SURELY_RANDOM = 20
+"""Characters of an idempotency key: a UUID has 32 or 36, 128 bits in base 64 have 22; what people count has fewer."""
+
 _MESSAGE = "Please correct the marked fields."
 
 
@@ -70,9 +74,10 @@ async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "") -> P
     """Place an order and begin its payment.
 
     With a `key` the same wish is placed once, however often and however parallel it is asked; another wish under the same key
-    is a Mismatch. Raises Invalid by field, SoldOut, PriceChanged.
+    is a Mismatch. A key that others may have guessed or chosen too is known only from the client that sent it.
+    Raises Invalid by field, SoldOut, PriceChanged.
     """
-    binding = _binding(shop, wish, key)
+    binding = _binding(shop, wish, key, actor)
     known, offers, accounts = await shop.db.read(_prepared, wish, binding)
     if known is not None:
         return await _replayed(shop, known, binding, actor)
@@ -100,12 +105,14 @@ class _Binding(msgspec.Struct, frozen=True):
     digest: bytes
 
 
-def _binding(shop: Shop, wish: Checkout, key: str) -> _Binding | None:
+def _binding(shop: Shop, wish: Checkout, key: str, actor: Actor) -> _Binding | None:
     if not key:
         return None
     # keyed: the wish holds the look-up password, which a plain digest in a stolen file would let anyone guess at full speed
     digest = shop.keyring.sign("order wish", msgspec.json.encode(wish, order="sorted").decode()).encode()
-    return _Binding(f"order/{wish.channel}", rules.key_hash(key), digest)
+    # an answer holds the order's token: `order-1`, with a contact that is known, must not hand it to a stranger
+    whose = f"/{one_client(actor.ip)}" if len(key) < SURELY_RANDOM else ""
+    return _Binding(f"order/{wish.channel}{whose}", rules.key_hash(key), digest)
 
 
 def _prepared(
@@ -123,12 +130,14 @@ async def _replayed(shop: Shop, known: Replay, binding: _Binding | None, actor: 
 
 async def _begun(shop: Shop, order_id: int, actor: Actor) -> Placed:
     """A replayed order once its first asking has heard from the gateway; asked again when that asking died with its process."""
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + attempts.BEGIN_PATIENCE / SECOND  # a clock that was set back must not keep a buyer waiting
     while True:
         replayed = await placed(shop, order_id, is_replay=True)
         newest = replayed.attempt
         if newest is None or newest.status != "open" or newest.kind or newest.problem or replayed.order.status != "pending":
             return replayed
-        if shop.clock.now() - newest.created_at > attempts.BEGIN_PATIENCE:
+        if shop.clock.now() - newest.created_at > attempts.BEGIN_PATIENCE or loop.time() > give_up:
             await attempts.begin(shop, await shop.db.read(attempts.tried, newest.attempt_id), actor)
             return await placed(shop, order_id, is_replay=True)
         await asyncio.sleep(0.1)

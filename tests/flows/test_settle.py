@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from kashop.flows import checkout, settle
+from kashop.flows import attempts, checkout, settle
 from kashop.flows import settings as settings_flow
 from kashop.lib.actor import CLI, SYSTEM
 from kashop.lib.errors import Invalid
 from kashop.orders import reads as orders
 from kashop.payments import reads as payments
 from kashop.shop import Shop
-from tests.cast import TestClock, add_epay, add_product, call_back, codes_of, epay_notice, order
+from tests.cast import BUYER, TestClock, add_epay, add_product, call_back, codes_of, epay_notice, order
 
 
 @pytest.fixture(autouse=True)
@@ -192,3 +192,19 @@ async def test_strangers_cannot_fill_the_inbox_and_real_money_still_gets_through
     clock.pass_time(minutes=11)
     await call_back(shop, forged)
     assert (await verdicts(shop))[0] == ("rejected", "signature")
+
+
+async def test_a_payment_that_a_person_vouched_for_is_taken_when_it_calls_back(shop: Shop) -> None:
+    placed = await order(shop, "steam-50")
+    await attempts.change(shop, placed.order, gateway="epay-main", method="wxpay", actor=BUYER)
+    await settle.confirm(shop, placed.order.order_no, reference="T1", note="seen in the statement", actor=CLI)
+    assert (await call_back(shop, epay_notice(placed, txn="T1"))).body == b"success"  # it was paid by the first attempt
+    assert await state(shop, placed) == ("delivered", [], 1)
+
+
+async def test_the_same_payment_told_with_another_amount_is_put_on_the_desk(shop: Shop) -> None:
+    placed = await order(shop, "steam-50")
+    await settle.confirm(shop, placed.order.order_no, reference="T1", note="seen in the statement", actor=CLI)
+    assert (await call_back(shop, epay_notice(placed, txn="T1", money="0.50"))).body == b"success"
+    assert await state(shop, placed) == ("delivered", ["mismatch"], 1)
+    assert (await verdicts(shop))[0] == ("repeated", "amount")

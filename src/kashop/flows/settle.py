@@ -138,10 +138,11 @@ def settle(
     if credit.verdict == "of_other_order":
         orders.open_exception(tx, attempt.order_id, "mismatch", actor, why="transaction", txn=notice.gateway_txn)
         return "rejected", "transaction_of_other_order"
-    if credit.verdict == "repeated":
-        return "repeated", ""
     if credit.flaw:
         orders.open_exception(tx, attempt.order_id, "mismatch", actor, why=credit.flaw, txn=notice.gateway_txn)
+    if credit.verdict == "repeated":
+        return "repeated", credit.flaw
+    if credit.flaw:
         return "settled", credit.flaw
     _find_order(tx, attempt, notice, late, actor)
     return "settled", ""

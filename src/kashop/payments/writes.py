@@ -8,7 +8,7 @@ from kashop.lib.actor import Actor
 from kashop.lib.errors import Conflict, Invalid
 from kashop.orders import writes as orders
 from kashop.payments import reads, rules
-from kashop.payments.rows import Attempt, AttemptDraft, GatewayAccount, GatewayDraft
+from kashop.payments.rows import Attempt, AttemptDraft, GatewayAccount, GatewayDraft, Receipt
 from kashop.payments.types import Begun, CallbackRequest, Notice
 
 
@@ -129,7 +129,10 @@ def forget_callbacks(tx: Tx, *, rejected_before: int, before: int, limit: int) -
 
 
 class Credit(msgspec.Struct, frozen=True):
-    """What recording a payment found: `verdict` is new, repeated, of_other_order; `flaw` says why it was not counted."""
+    """What recording a payment found: `verdict` is new, repeated, of_other_order.
+
+    `flaw` says why it was not counted, or in what a repeated one is not what was recorded.
+    """
 
     verdict: str
     flaw: str = ""
@@ -159,9 +162,7 @@ def credit(tx: Tx, attempt: Attempt, notice: Notice, *, source: str, callback_id
         now=tx.now,
     )
     if receipt_id is None:
-        known = reads.find_receipt(tx, attempt.gateway_id, notice.gateway_txn)
-        same = known is not None and known.attempt_id == attempt.attempt_id
-        return Credit("repeated" if same else "of_other_order")
+        return _known(reads.find_receipt(tx, attempt.gateway_id, notice.gateway_txn), attempt, notice)
     sql = """UPDATE attempts SET status = 'succeeded', ended_at = :now, next_query_at = NULL WHERE attempt_id = :attempt_id"""
     tx.run(sql, attempt_id=attempt.attempt_id, now=tx.now)
     record(
@@ -176,3 +177,12 @@ def credit(tx: Tx, attempt: Attempt, notice: Notice, *, source: str, callback_id
         flaw=flaw,
     )
     return Credit("new", flaw, 0 if flaw else orders.add_money(tx, attempt.order_id, notice.amount_minor))
+
+
+def _known(known: Receipt | None, attempt: Attempt, notice: Notice) -> Credit:
+    """A person who vouched for a payment knew its order, and maybe not by which of the attempts it came."""
+    is_vouched = known is not None and known.source == "manual" and known.order_id == attempt.order_id
+    if known is None or not (known.attempt_id == attempt.attempt_id or is_vouched):
+        return Credit("of_other_order")
+    is_same = (known.amount_minor, known.currency) == (notice.amount_minor, notice.currency)
+    return Credit("repeated", "" if is_same else "amount")

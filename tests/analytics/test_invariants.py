@@ -19,7 +19,7 @@ from kashop.shop import Shop
 from kashop.vault import Keyring
 from tests.cast import TestClock, add_epay, add_product, call_back, config, epay_notice, order
 
-IDS = [f"I-{n:02}" for n in (*range(1, 17), 19, 24, 26, 27, 30, 32, 36, 43)] + ["K-01", "K-02"]
+IDS = [f"I-{n:02}" for n in (*range(1, 17), 19, 24, 26, 27, 30, 32, 36, 43)] + ["K-01", "K-02", "K-03"]
 
 FREE_RECEIPTS = "DROP TRIGGER receipts_never_updated; DROP TRIGGER receipts_never_deleted;"
 FREE_EVENTS = "DROP TRIGGER events_never_updated; DROP TRIGGER events_never_deleted;"
@@ -61,6 +61,7 @@ CRIMES = [
     ("I-07", f"UPDATE codes SET status = 'sold', line_id = 1 WHERE code_id = {FREE}"),
     ("I-08", f"UPDATE orders SET status = 'paid' WHERE order_id = {PAID}"),
     ("I-08", "UPDATE orders SET status = 'delivering' WHERE status = 'delivered'; UPDATE order_lines SET delivered = 0"),
+    ("I-08", "UPDATE orders SET paid_minor = total_minor WHERE status = 'pending'"),
     ("I-09", f"UPDATE orders SET paid_minor = paid_minor - 1 WHERE order_id = {PAID}"),
     ("I-09", f"{FREE_RECEIPTS} UPDATE receipts SET amount_minor = 1 WHERE order_id = {PAID}"),
     ("I-09", "UPDATE orders SET status = 'paid' WHERE status = 'pending'"),
@@ -75,6 +76,7 @@ CRIMES = [
     ("I-14", "UPDATE order_lines SET total_minor = total_minor + 1 WHERE line_id = 1"),
     ("I-14", 'UPDATE order_lines SET prices = \'{"price":1,"tiers":[]}\' WHERE line_id = 1'),
     ("I-15", f"{FREE_RECEIPTS} UPDATE receipts SET order_id = (SELECT MAX(order_id) FROM orders) WHERE receipt_id = 1"),
+    ("I-15", f"{FREE_RECEIPTS} UPDATE receipts SET callback_id = NULL"),
     ("I-15", "UPDATE attempts SET gateway_id = 999 WHERE status = 'succeeded'"),
     ("I-15", "UPDATE attempts SET currency = 'USD' WHERE status = 'succeeded'"),
     ("I-15", "UPDATE attempts SET method = 'wxpay' WHERE status = 'succeeded'"),
@@ -104,6 +106,11 @@ CRIMES = [
     ("K-01", "DELETE FROM stock_counts"),
     ("K-01", "INSERT INTO stock_counts (sku_id, pool_id, sold) SELECT MAX(sku_id), 99, 1 FROM skus"),
     ("K-02", "INSERT INTO job_runs (job, started_at) SELECT 'expire_orders', MAX(expires_at) + 60001 FROM orders"),
+    (
+        "K-03",
+        """UPDATE callbacks SET verdict = 'new' WHERE callback_id = 2;
+        INSERT INTO job_runs (job, started_at) SELECT 'read_callbacks', MAX(received_at) + 300001 FROM callbacks""",
+    ),
 ]
 
 

@@ -77,7 +77,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         id="I-08",
         statement="a paid order is, within 60 s, delivered or on the desk",
-        looks=(sales.paid_is_delivered_or_listed,),
+        looks=(sales.paid_is_delivered_or_listed, sales.paid_is_not_pending),
     ),
     Invariant(
         id="I-09",
@@ -114,7 +114,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         id="I-15",
         statement="a receipt fits its attempt, its gateway account and its callback",
-        looks=(money.receipts_fit_their_attempts,),
+        looks=(money.receipts_fit_their_attempts, money.settled_callbacks_brought_money),
     ),
     Invariant(
         id="I-16",
@@ -151,5 +151,10 @@ INVARIANTS: tuple[Invariant, ...] = (
         id="K-02",
         statement="no unpaid order is overdue by more than 60 s while jobs run",
         looks=(sales.none_overdue,),
+    ),
+    Invariant(
+        id="K-03",
+        statement="no callback lies unread for more than 5 minutes while jobs run",
+        looks=(money.callbacks_are_judged,),
     ),
 )

@@ -4,6 +4,7 @@ import msgspec
 
 from kashop.analytics.types import Witness
 from kashop.db import Reader
+from kashop.lib.clock import MINUTE
 from kashop.payments.reads import gateways
 from kashop.vault import Keyring, Tampered
 
@@ -82,6 +83,23 @@ def receipts_fit_their_attempts(db: Reader) -> Witness | None:
              WHERE c.verdict = 'rejected' OR c.gateway_id IS NULL OR c.gateway_id <> r.gateway_id OR c.attempt_id IS NULL
                OR c.attempt_id <> r.attempt_id LIMIT 1"""
     return db.one(sql, Witness)
+
+
+def settled_callbacks_brought_money(db: Reader) -> Witness | None:
+    """I-15, from the other side: a callback that is said to have settled something has its receipt."""
+    sql = """SELECT 'callback ' || CAST(c.callback_id AS TEXT) AS subject, 'is settled and brought no receipt' AS problem
+             FROM callbacks c LEFT JOIN receipts r ON r.callback_id = c.callback_id
+             WHERE c.verdict = 'settled' AND r.receipt_id IS NULL LIMIT 1"""
+    return db.one(sql, Witness)
+
+
+def callbacks_are_judged(db: Reader) -> Witness | None:
+    """K-03: no callback lies unread while jobs run, which their last noted run tells."""
+    sql = """SELECT 'callback ' || CAST(c.callback_id AS TEXT) AS subject,
+               'for ' || c.gateway_name || ' was never judged' AS problem
+             FROM callbacks c JOIN job_runs j ON j.job = 'read_callbacks'
+             WHERE c.verdict = 'new' AND c.received_at + :grace < j.started_at LIMIT 1"""
+    return db.one(sql, Witness, grace=5 * MINUTE)
 
 
 def accounts_have_their_secrets(db: Reader, keyring: Keyring) -> Witness | None:

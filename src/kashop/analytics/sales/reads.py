@@ -20,6 +20,14 @@ def paid_is_delivered_or_listed(db: Reader) -> Witness | None:
     return db.one(sql, Witness, before=db.now - MINUTE)
 
 
+def paid_is_not_pending(db: Reader) -> Witness | None:
+    """I-08, from the other side: no order waits for money that it has."""
+    sql = """SELECT 'order ' || order_no AS subject,
+               'was paid ' || CAST(paid_minor AS TEXT) || ' of ' || CAST(total_minor AS TEXT) || ' and still waits' AS problem
+             FROM orders WHERE status = 'pending' AND paid_minor >= total_minor LIMIT 1"""
+    return db.one(sql, Witness)
+
+
 def late_money_is_told(db: Reader) -> Witness | None:
     """I-13: an order that ended unpaid and was delivered all the same was late money on the desk, or a person's word."""
     sql = """SELECT 'order ' || o.order_no AS subject, 'went by ' || e.name || ' and is silently ' || o.status AS problem

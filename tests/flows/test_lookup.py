@@ -5,7 +5,7 @@ import pytest
 from kashop.flows import lookup
 from kashop.lib.errors import NotFound, TooMany
 from kashop.shop import Shop
-from tests.cast import add_epay, add_product, order
+from tests.cast import add_epay, add_product, call_back, epay_notice, order
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +25,17 @@ async def test_by_number_and_by_contact(shop: Shop) -> None:
     assert await find(shop, " LI@example.com ", "pass two") == [second.order.order_no]
     (found,) = await lookup.find(shop, subject=first.order.order_no, password="pass one", ip="x")
     assert found[1] == first.token
+
+
+async def test_a_stranger_who_orders_in_my_name_hides_nothing_that_i_paid(shop: Shop) -> None:
+    paid = [await order(shop, "goods", lookup_password="pass one") for _ in range(2)]
+    for n, placed in enumerate(paid):
+        await call_back(shop, epay_notice(placed, txn=f"T{n}"))
+    for _ in range(5):
+        await order(shop, "goods", lookup_password="his own")
+    assert await find(shop, "a@example.com", "pass one") == [p.order.order_no for p in reversed(paid)]
+    newest = await order(shop, "goods", lookup_password="pass one")
+    assert await find(shop, "a@example.com", "pass one") == [p.order.order_no for p in (newest, *reversed(paid))]
 
 
 @pytest.mark.parametrize("password", ["", "0", "wrong", "pass one "])

@@ -13,7 +13,7 @@ from kashop.risk import one_client
 from kashop.shop import Shop
 
 TRIED = 3
-"""Orders of one contact whose password is tried: the newest ones; older ones open by number."""
+"""Orders of one contact whose password is tried: the newest and the newest paid ones; others open by number."""
 
 
 async def find(shop: Shop, *, subject: str, password: str, ip: str) -> list[tuple[Order, str]]:
@@ -38,4 +38,10 @@ def _candidates(db: Reader, subject: str) -> list[Order]:
     by_number = orders.find(db, subject.upper())
     if by_number is not None:
         return [by_number] if by_number.lookup_hash else []
-    return orders.of_contact(db, subject, limit=TRIED) if subject else []
+    if not subject:
+        return []
+    # anybody may order in this contact's name and not pay: such orders take one place of the three at most
+    tried = [*orders.of_contact(db, subject, limit=1), *orders.paid_of_contact(db, subject, limit=TRIED)]
+    tried += orders.of_contact(db, subject, limit=TRIED)
+    chosen = list({order.order_id: order for order in tried}.values())[:TRIED]
+    return sorted(chosen, key=lambda order: order.order_id, reverse=True)

@@ -83,6 +83,15 @@ def of_contact(db: Reader, contact: str, *, limit: int) -> list[Order]:
     return db.all(sql, Order, contact=contact, limit=limit)
 
 
+def paid_of_contact(db: Reader, contact: str, *, limit: int) -> list[Order]:
+    """The newest of them that were paid: orders that cost a stranger nothing are not among them."""
+    sql = """SELECT order_id, order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
+               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note
+             FROM orders WHERE contact = :contact AND lookup_hash IS NOT NULL AND paid_minor > 0
+             ORDER BY order_id DESC LIMIT :limit"""
+    return db.all(sql, Order, contact=contact, limit=limit)
+
+
 def page(db: Reader, before: int, *, limit: int = 50) -> list[Order]:
     """Orders below a cursor (an order id), newest first."""
     sql = """SELECT order_id, order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,

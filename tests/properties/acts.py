@@ -41,7 +41,7 @@ ACTS = {
             "other": st.sampled_from([False, False, False, True]),
         },
     ),
-    "pay_again": Act(2, "receipts", {"pick": PICK, "times": st.sampled_from([1, 3])}),
+    "pay_again": Act(3, "receipts", {"pick": PICK, "times": st.sampled_from([1, 3]), "is_same": st.booleans()}),
     "pay_with_anothers_money": Act(1, "receipts", {"pick": PICK, "other": PICK}),
     "tell_lies": Act(
         2, "payable", {"pick": PICK, "flaw": st.sampled_from(["signature", "merchant", "status", "amount", "attempt"])}

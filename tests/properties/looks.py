@@ -45,26 +45,22 @@ def state_of(db: Reader) -> dict[str, Any]:
     found = {o.order_no: o for o in orders.page(db, 10**12, limit=10_000)}
     sku_ids = db.values("SELECT sku_id FROM skus ORDER BY sku_id")
     skus = dict(zip(sku_ids, db.values("SELECT sku_code FROM skus ORDER BY sku_id"), strict=True))
-    return {
-        "orders": {
-            no: (o.status, o.paid_minor, o.total_minor, {e.kind for e in orders.open_exceptions(db, o.order_id)})
-            for no, o in found.items()
-        },
-        "attempts": {a.attempt_no: a.status for o in found.values() for a in payments.attempts(db, o.order_id)},
-        "counts": {skus[c.sku_id]: (c.free, c.held, c.sold, c.void) for c in inventory.counts(db)},
-        "receipts": set(db.values("SELECT gateway_txn FROM receipts")),
-    }
+    counts = {skus[c.sku_id]: (c.free, c.held, c.sold, c.void) for c in inventory.counts(db)}
+    told: dict[str, Any] = {f"counts of {slug}": count for slug, count in counts.items() if any(count)}
+    for no, o in found.items():
+        told[f"order {no}"] = (o.status, o.paid_minor, o.total_minor, {e.kind for e in orders.open_exceptions(db, o.order_id)})
+        told |= {f"attempt {a.attempt_no}": a.status for a in payments.attempts(db, o.order_id)}
+    return {**told, "receipts": set(db.values("SELECT gateway_txn FROM receipts"))}
 
 
 def expected(model: Model) -> dict[str, Any]:
     """The same, as the model has it."""
     counts = {slug: model.counts(slug) for slug in model.goods}
-    return {
-        "orders": {no: (o.status, o.paid, o.total, o.desk) for no, o in model.orders.items()},
-        "attempts": {a.attempt_no: a.status for o in model.orders.values() for a in o.attempts},
-        "counts": {slug: count for slug, count in counts.items() if any(count)},
-        "receipts": set(model.receipts),
-    }
+    told: dict[str, Any] = {f"counts of {slug}": count for slug, count in counts.items() if any(count)}
+    for no, o in model.orders.items():
+        told[f"order {no}"] = (o.status, o.paid, o.total, o.desk)
+        told |= {f"attempt {a.attempt_no}": a.status for a in o.attempts}
+    return {**told, "receipts": set(model.receipts)}
 
 
 def moves_told(db: Reader) -> list[tuple[int, str]]:

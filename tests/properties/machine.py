@@ -26,7 +26,7 @@ from tests.cast import BUYER, TestClock, call_back, config, stock
 from tests.gateways.epay_simulator import EpaySimulator
 from tests.properties.acts import ACTS, GOODS, LIKELY, WANTS
 from tests.properties.looks import code_id_of, expected, form_of, moves_told, state_of
-from tests.properties.model import PAID, Model, ModelAttempt, ModelOrder
+from tests.properties.model import PAID, Model, ModelAttempt, ModelOrder, ModelReceipt
 from tests.properties.notices import notice
 
 T = TypeVar("T")
@@ -192,9 +192,11 @@ class Histories(RuleBasedStateMachine):
         method = "qqpay" if other and share == "exact" else attempt.method or "alipay"
         self.tell(attempt.attempt_no, f"T{self.number()}", amount, method, times)
 
-    def pay_again(self, pick: int, times: int) -> None:
-        txn, attempt_no = list(self.model.receipts.items())[pick % len(self.model.receipts)]
-        self.tell(attempt_no, txn, 100 + pick % 900, "alipay", times)
+    def pay_again(self, pick: int, times: int, is_same: bool) -> None:
+        txn, known = list(self.model.receipts.items())[pick % len(self.model.receipts)]
+        order, _ = self.model.attempt(known.attempt_no)
+        attempt = order.attempts[pick % len(order.attempts)]
+        self.tell(attempt.attempt_no, txn, known.amount if is_same else 100 + pick % 900, "alipay", times)
 
     def pay_with_anothers_money(self, pick: int, other: int) -> None:
         txn = list(self.model.receipts)[pick % len(self.model.receipts)]
@@ -236,7 +238,6 @@ class Histories(RuleBasedStateMachine):
         assert taken is not None
         self.epay.pay(attempt.attempt_no, lose="1")
         attempt.silent_txn = taken.trade_no
-        attempt.method = taken.request.get("type", "alipay") if not attempt.method else attempt.method
 
     def ask_the_gateway(self, pick: int) -> None:
         order = self.payable[pick % len(self.payable)]
@@ -310,8 +311,9 @@ class Histories(RuleBasedStateMachine):
     def the_shop_is_as_the_model(self) -> None:
         if self.shop is None:
             return
-        state = self.run(self.shop.db.read(state_of))
-        assert state == expected(self.model)
+        state, wanted = self.run(self.shop.db.read(state_of)), expected(self.model)
+        different = {name: (state.get(name), wanted.get(name)) for name in state | wanted if state.get(name) != wanted.get(name)}
+        assert not different, f"(the shop, the model): {different}"
 
     @invariant()
     def every_invariant_holds(self) -> None:
@@ -336,7 +338,7 @@ class Histories(RuleBasedStateMachine):
         return list(self.model.orders.values())
 
     @property
-    def receipts(self) -> dict[str, str]:
+    def receipts(self) -> dict[str, ModelReceipt]:
         return self.model.receipts
 
     @property

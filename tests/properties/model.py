@@ -62,6 +62,15 @@ class ModelOrder:
     desk: set[str] = field(default_factory=set)
 
 
+@dataclass(frozen=True)
+class ModelReceipt:
+    """Money that was recorded; a person who vouches knows the order, and maybe not the attempt."""
+
+    attempt_no: str
+    amount: int
+    is_vouched: bool = False
+
+
 class Model:
     """The shop."""
 
@@ -72,8 +81,8 @@ class Model:
         self.free: dict[str, set[str]] = {good.slug: set() for good in goods}
         self.void: dict[str, int] = {good.slug: 0 for good in goods}
         self.orders: dict[str, ModelOrder] = {}
-        self.receipts: dict[str, str] = {}
-        """The attempt of each transaction."""
+        self.receipts: dict[str, ModelReceipt] = {}
+        """By transaction."""
         self.delivers_late = True
 
     def stock(self, slug: str, codes: list[str]) -> int:
@@ -103,12 +112,13 @@ class Model:
     def settle(self, attempt_no: str, txn: str, amount: int, method: str) -> str:
         """Money arrived for an attempt: new, repeated or refused."""
         order, attempt = self.attempt(attempt_no)
-        if txn in self.receipts:
-            if self.receipts[txn] == attempt_no:
-                return "repeated"
-            order.desk.add("mismatch")
-            return "refused"
-        self.receipts[txn] = attempt_no
+        if known := self.receipts.get(txn):
+            is_of_order = known.is_vouched and self.attempt(known.attempt_no)[0] is order
+            is_repeated = known.attempt_no == attempt_no or is_of_order
+            if not is_repeated or known.amount != amount:
+                order.desk.add("mismatch")
+            return "repeated" if is_repeated else "refused"
+        self.receipts[txn] = ModelReceipt(attempt_no, amount)
         attempt.status = "succeeded"
         if method and attempt.method and method != attempt.method:
             order.desk.add("mismatch")
@@ -134,7 +144,7 @@ class Model:
         """A person vouches for the rest; the state then."""
         order = self.orders[order_no]
         if order.paid < order.total:
-            self.receipts[txn] = order.attempts[-1].attempt_no
+            self.receipts[txn] = ModelReceipt(order.attempts[-1].attempt_no, order.total - order.paid, is_vouched=True)
             order.attempts[-1].status = "succeeded"
             order.paid = order.total
         if order.status != "pending":

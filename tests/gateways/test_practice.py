@@ -248,3 +248,10 @@ async def until(holds: object) -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("it never came true")
+
+
+@pytest.mark.parametrize("number", ["你", "²", "A" * 200, "a", "A:B", "A.B"])
+async def test_a_number_that_cannot_be_one_has_no_cashier(cashier: Cashier, number: str) -> None:
+    for method in ("GET", "POST"):
+        asked = PageRequest(method=method, path=f"pay/{number}", locale="en")
+        assert (await cashier.host.answer("practice", asked)).status == 404

@@ -1,10 +1,12 @@
 """The cashier's pages: one to pay on, in Chinese or English, without JavaScript; and its style sheet."""
 
+import re
 from typing import Any
 
 from kashop.bundled.practice import book, looks, sender, signing
 from kashop.plugins.api import Context, Page, PageRequest, PageResponse, is_same, minor_units
 
+_ATTEMPT_NO = re.compile(r"[A-Z0-9]{1,32}", re.ASCII)
 REPEATS = 10
 MOST_SECONDS = 3600
 _SEEN = {str(n) for n in range(100)}
@@ -43,7 +45,8 @@ async def style(_ctx: Context, _request: PageRequest) -> PageResponse:
 
 
 async def _opened(ctx: Context, request: PageRequest, key: str) -> dict[str, Any] | None:
-    entry = await book.find(ctx, request.params["attempt_no"]) if request.params["attempt_no"].isalnum() else None
+    attempt_no = request.params["attempt_no"]
+    entry = await book.find(ctx, attempt_no) if _ATTEMPT_NO.fullmatch(attempt_no) else None
     if entry is None or not is_same(signing.digest(key), entry["key_digest"]):
         return None
     return entry

@@ -118,6 +118,8 @@ async def test_a_closed_database_takes_nothing(tmp_path: Path) -> None:
     assert len(await asyncio.gather(*pending)) == 10
     with pytest.raises(Unavailable):
         await db.write(add, "late")
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(db.read(slugs), 5)
     assert not (tmp_path / "kashop.db-wal").exists()
 
 

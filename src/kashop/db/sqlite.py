@@ -153,6 +153,8 @@ class SqliteDb:
 
     async def read(self, fn: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a look in one snapshot on a reader's thread."""
+        if self._is_closing:
+            raise Unavailable("The shop is stopping. Please try again in a moment.")
         reader = await self._idle.get()
         try:
             return await asyncio.shield(reader.run(_look, self._clock.now(), fn, args, kwargs))

@@ -246,7 +246,7 @@ async def test_other_tokens_and_other_numbers_answer_alike(api: Api) -> None:
     for number, token in [
         (mine["order_no"], other["token"]),
         (mine["order_no"], "x"),
-        (mine["order_no"][:-1] + "Z", mine["token"]),
+        (mine["order_no"][:-1] + ("Y" if mine["order_no"][-1] == "Z" else "Z"), mine["token"]),
         ("K0", "x"),
     ]:
         for act in ("", "cancel", "reveal"):

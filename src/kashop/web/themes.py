@@ -6,6 +6,7 @@ asset's address holds a digest of its content, so that it may be kept for ever; 
 
 import gzip
 import hashlib
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from kashop.web.marks import markdown, qr_svg
 from kashop.web.text import Catalogue, core_catalogues, marked, money_text, read_catalogues, time_mark
 
 THEME_API = 1
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 
 ASSET_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -178,9 +180,9 @@ def load_theme(
 
 def _read_manifest(name: str, data: Path | None) -> tuple[Manifest, Path]:
     homes = [home for home in (data and data / "themes", shipped("themes")) if home]
-    for home in homes:
+    for home in homes if _NAME.fullmatch(name) else ():
         file = home / name / "theme.toml"
-        if file.parent.parent == home and file.is_file():
+        if file.is_file():
             break
     else:
         raise ThemeBroken(f"theme {name}: there is no theme.toml")

@@ -1,11 +1,13 @@
 """Money by callback: believed only when all of it fits, recorded always, counted once."""
 
 import asyncio
+import sqlite3
 
 import pytest
 
 from kashop.flows import attempts, checkout, settle
 from kashop.flows import settings as settings_flow
+from kashop.flows.checkout import Checkout, Want
 from kashop.lib.actor import CLI, SYSTEM
 from kashop.lib.errors import Invalid
 from kashop.orders import reads as orders
@@ -208,3 +210,50 @@ async def test_the_same_payment_told_with_another_amount_is_put_on_the_desk(shop
     assert (await call_back(shop, epay_notice(placed, txn="T1", money="0.50"))).body == b"success"
     assert await state(shop, placed) == ("delivered", ["mismatch"], 1)
     assert (await verdicts(shop))[0] == ("repeated", "amount")
+
+
+def break_by_hand(shop: Shop, *statements: str) -> None:
+    """What no code of ours does: the database is changed behind the shop's back."""
+    con = sqlite3.connect(shop.config.database, timeout=10)
+    for statement in statements:
+        con.execute(statement)
+    con.commit()
+    con.close()
+
+
+async def test_money_is_recorded_even_when_what_follows_it_breaks(shop: Shop) -> None:
+    placed = await order(shop, "steam-50")
+    break_by_hand(shop, "UPDATE stock_counts SET held = 0")
+    assert (await call_back(shop, epay_notice(placed))).status == 200
+    assert await state(shop, placed) == ("pending", ["delivery_failed"], 1)
+    break_by_hand(shop, "UPDATE stock_counts SET held = 1")
+    assert await settle.confirm(shop, placed.order.order_no, reference="X", note="counts mended", actor=CLI) == "delivered"
+    assert await state(shop, placed) == ("delivered", [], 1)
+
+
+async def test_a_count_that_promises_too_much_leaves_nothing_half_taken(shop: Shop, clock: TestClock) -> None:
+    placed = await order(shop, "steam-50", 5)
+    clock.pass_time(minutes=16)
+    await checkout.expire(shop, placed.order.order_id, SYSTEM)
+    break_by_hand(shop, "UPDATE codes SET status = 'void' WHERE code_id IN (SELECT code_id FROM codes LIMIT 2)")
+    await call_back(shop, epay_notice(placed, money="62.50"))
+    assert await state(shop, placed) == ("expired", ["paid_late"], 1)
+    kept = await shop.db.read(lambda db: db.values("SELECT status FROM codes ORDER BY status"))
+    assert kept == ["free"] * 3 + ["void"] * 2
+
+
+async def test_what_can_be_delivered_is_while_another_line_waits(shop: Shop) -> None:
+    await add_product(shop, "game-100", codes=1)
+    wish = Checkout(
+        lines=(Want("steam-50", 1), Want("game-100", 1)), contact="a@example.com", gateway="epay-main", method="alipay"
+    )
+    placed = await checkout.place(shop, wish, BUYER)
+    gone = "SELECT line_id FROM order_lines WHERE sku_code = 'game-100'"
+    break_by_hand(
+        shop,
+        f"UPDATE codes SET status = 'void', held_until = NULL, line_id = NULL WHERE line_id = ({gone})",
+        "UPDATE stock_counts SET held = 0, void = 1 WHERE sku_id = (SELECT sku_id FROM skus WHERE sku_code = 'game-100')",
+    )
+    await call_back(shop, epay_notice(placed, money="25"))
+    assert await state(shop, placed) == ("delivering", ["short_of_stock"], 1)
+    assert await codes_of(shop, placed) == ["STEAM-50-00000"]

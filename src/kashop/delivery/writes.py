@@ -26,7 +26,8 @@ def deliver_auto(tx: Tx, order_id: int, actor: Actor) -> str:
             is_short |= not _deliver_line(tx, order, line, actor)
     if is_short:
         orders.open_exception(tx, order_id, "short_of_stock", actor)
-        return order.status
+        is_begun = any(line.delivered for line in orders_reads.lines(tx, order_id))
+        return orders.mark_progress(tx, order_id, actor) if is_begun else order.status
     orders.close_exceptions(tx, order_id, ("short_of_stock", "delivery_failed"), actor, reason="delivered")
     return orders.mark_progress(tx, order_id, actor)
 

@@ -105,7 +105,7 @@ async def query(shop: Shop, attempt_id: int, actor: Actor) -> str:
     if notice is None or notice.attempt_no != attempt.attempt_no:
         return "unknown"
     if notice.state == "paid":
-        await shop.db.write(settle.settle, account.gateway_id, notice, "query", None, settle.policy(shop), actor)
+        await settle.settle_notice(shop, account, notice, actor, source="query")
     return notice.state
 
 

@@ -156,7 +156,10 @@ class _Run:
             known = await self._shop.db.read(reads.known_fingerprints, [p.fingerprint for p in chunk])
             self._tell(chunk, known)
             sealed = await asyncio.to_thread(self._sealed, chunk, key)
-            self.counts["new"] += await self._shop.db.write(writes.add_codes, batch_id, sealed)
+            added = await self._shop.db.write(writes.add_codes, batch_id, sealed)
+            self.counts["new"] += added
+            # what another import brought between the look and the write
+            self.counts["duplicate_in_stock"] += len(chunk) - len(known) - added
 
     async def _chunks(self) -> AsyncIterator[list[_Prepared]]:
         prepared = self._prepared()

@@ -11,7 +11,7 @@ from kashop.delivery import writes as delivery
 from kashop.flows import gateways
 from kashop.inventory import writes as inventory
 from kashop.lib.actor import SYSTEM, Actor
-from kashop.lib.errors import Conflict, Invalid, NotFound, SoldOut
+from kashop.lib.errors import Conflict, Invalid, NotFound, SoldOut, Unavailable
 from kashop.orders import reads as orders_reads
 from kashop.orders import rules as order_rules
 from kashop.orders import writes as orders
@@ -102,7 +102,8 @@ async def _judge(shop: Shop, callback_id: int, account: GatewayAccount | None, r
     if isinstance(read, _Refused):
         await shop.db.write(writes.judge_callback, callback_id, "rejected", reason=read.reason)
         return read.answer, False
-    verdict = await shop.db.write(_settle_callback, callback_id, read.account, read.notice, policy(shop))
+    actor = Actor("gateway", read.account.name)
+    verdict = await settle_notice(shop, read.account, read.notice, actor, source="callback", callback_id=callback_id)
     return (read.gateway.rejected, False) if verdict == "rejected" else (read.gateway.accepted, True)
 
 
@@ -114,19 +115,59 @@ async def reread(shop: Shop, callback: Callback) -> None:
     await _judge(shop, callback.callback_id, account, request)
 
 
-def _settle_callback(tx: Tx, callback_id: int, account: GatewayAccount, notice: Notice, late: Policy) -> str:
-    actor = Actor("gateway", account.name)
-    verdict, reason = settle(tx, account.gateway_id, notice, "callback", callback_id, late, actor)
-    attempt = reads.find_attempt(tx, account.gateway_id, notice.attempt_no)
-    attempt_id = attempt.attempt_id if attempt else None
-    writes.judge_callback(tx, callback_id, verdict, reason=reason, attempt_id=attempt_id)
+class _Heard(msgspec.Struct, frozen=True):
+    """A proved notice, how it came and who brought it."""
+
+    account: GatewayAccount
+    notice: Notice
+    actor: Actor
+    source: str
+    callback_id: int | None
+
+
+async def settle_notice(
+    shop: Shop, account: GatewayAccount, notice: Notice, actor: Actor, *, source: str, callback_id: int | None = None
+) -> str:
+    """Settle a proved notice of one account: settled, repeated, ignored or rejected.
+
+    When something breaks behind the money, the money is recorded all the same and its order is on the desk.
+    """
+    heard = _Heard(account, notice, actor, source, callback_id)
+    try:
+        return await shop.db.write(_settle, heard, policy(shop))
+    except Unavailable:
+        raise
+    except Exception as error:
+        shop.log.exception("an order could not be settled; its money is recorded", attempt=notice.attempt_no)
+        return await shop.db.write(_record_alone, heard, type(error).__name__)
+
+
+def _settle(tx: Tx, heard: _Heard, late: Policy) -> str:
+    verdict, reason = _decide(tx, heard, late)
+    _note(tx, heard, verdict, reason)
     return verdict
 
 
-def settle(
-    tx: Tx, gateway_id: int, notice: Notice, source: str, callback_id: int | None, late: Policy, actor: Actor
-) -> tuple[str, str]:
-    """Settle a proved notice of one account; (verdict, reason). Verdicts: settled, repeated, ignored, rejected."""
+def _record_alone(tx: Tx, heard: _Heard, problem: str) -> str:
+    attempt = reads.find_attempt(tx, heard.account.gateway_id, heard.notice.attempt_no)
+    assert attempt is not None  # there was an order that broke
+    source, callback_id = heard.source, heard.callback_id
+    writes.credit(tx, attempt, heard.notice, source=source, callback_id=callback_id, actor=heard.actor)
+    orders.open_exception(tx, attempt.order_id, "delivery_failed", heard.actor, why=problem, txn=heard.notice.gateway_txn)
+    _note(tx, heard, "settled", "delivery_failed")
+    return "settled"
+
+
+def _note(tx: Tx, heard: _Heard, verdict: str, reason: str) -> None:
+    if heard.callback_id is not None:
+        attempt = reads.find_attempt(tx, heard.account.gateway_id, heard.notice.attempt_no)
+        attempt_id = attempt.attempt_id if attempt else None
+        writes.judge_callback(tx, heard.callback_id, verdict, reason=reason, attempt_id=attempt_id)
+
+
+def _decide(tx: Tx, heard: _Heard, late: Policy) -> tuple[str, str]:
+    gateway_id, notice, actor = heard.account.gateway_id, heard.notice, heard.actor
+    source, callback_id = heard.source, heard.callback_id
     attempt = reads.find_attempt(tx, gateway_id, notice.attempt_no)
     if attempt is None:
         return "rejected", "unknown_attempt"

@@ -67,7 +67,9 @@ def hold(tx: Tx, *, line_id: int, sku_id: int, pool_id: int, quantity: int, unti
     if not tx.run(_TAKE_COUNT, sku_id=sku_id, pool_id=pool_id, quantity=quantity):
         raise SoldOut("Sold out: fewer are left than you asked for.")
     taken = tx.run(sql, line_id=line_id, sku_id=sku_id, pool_id=pool_id, quantity=quantity, until=until, now=tx.now)
-    if taken != quantity:
+    if taken != quantity:  # the count promised more than there is: give back what was taken, and the rest of the count
+        release(tx, line_id=line_id, sku_id=sku_id, pool_id=pool_id)
+        tx.run(_TAKE_COUNT, sku_id=sku_id, pool_id=pool_id, quantity=taken - quantity)
         raise SoldOut("Sold out: fewer are left than you asked for.")
 
 

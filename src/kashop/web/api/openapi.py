@@ -37,7 +37,8 @@ _KEY_PARAMETER = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": True,
-    "description": "A new random text, such as a UUID, for each order: the same key and content give the same order again.",
+    "description": "A new random text, such as a UUID, for each order: the same key and content give the same order again. "
+    "A key under 20 characters is known only from the client that sent it.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
 _PLACES = {

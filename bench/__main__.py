@@ -29,6 +29,7 @@ def main() -> None:
         "process": _process(run),
     }
     _print(told)
+    given.json.parent.mkdir(parents=True, exist_ok=True)
     given.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     print(f"\nWritten to {given.json}.", file=sys.stderr)
 
@@ -39,7 +40,7 @@ def _arguments() -> argparse.Namespace:
     arguments.add_argument("--rounds", type=int)
     arguments.add_argument("--requests", type=int, help="per round and path")
     arguments.add_argument("--connections", type=int, default=100)
-    arguments.add_argument("--json", type=Path, default=Path("bench-result.json"))
+    arguments.add_argument("--json", type=Path, default=Path("build/bench.json"))
     arguments.add_argument("--folder", type=Path, help="where the shop is made; its disk is what is measured")
     given = arguments.parse_args()
     given.rounds = given.rounds or (2 if given.quick else 5)

@@ -45,8 +45,9 @@ async def cycle(served: Served, book: Book, chance: random.Random) -> None:
     served.start()
     old = chance.sample(book.trades[:first], min(first, 40))
     await look_again(served.port, book.trades[first:] + old)
+    unknown = [trade for trade in book.trades if trade.asked]
     await ask_again(served.port, book)
-    await look_again(served.port, book.trades[first:])
+    await look_again(served.port, unknown)
 
 
 def take_stock(served: Served, book: Book) -> None:

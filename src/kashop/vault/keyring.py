@@ -8,6 +8,7 @@ associated data.
 import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
+from hashlib import blake2b
 
 import nacl.exceptions
 from nacl.bindings import (
@@ -15,8 +16,6 @@ from nacl.bindings import (
     crypto_aead_xchacha20poly1305_ietf_encrypt,
     crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
 )
-from nacl.encoding import RawEncoder
-from nacl.hash import blake2b
 from nacl.utils import random
 
 from kashop.vault.types import DataKey
@@ -74,7 +73,7 @@ class Keyring:
 
     def fingerprint(self, normal: str, *, scope: bytes = b"") -> bytes:
         """32 bytes that are equal for equal normalised codes and tell nothing else. `scope` sets texts apart that may repeat."""
-        return blake2b(_joined(self._shop, scope, normal.encode()), key=self._fingerprint, encoder=RawEncoder)
+        return blake2b(_joined(self._shop, scope, normal.encode()), digest_size=32, key=self._fingerprint).digest()
 
     def seal_settings(self, plain: bytes, *, name: str) -> bytes:
         """Secrets of a setting or a gateway account, bound to its name."""
@@ -86,12 +85,12 @@ class Keyring:
 
     def order_token(self, order_no: str) -> str:
         """The secret of an order's link: 192 bits, the same whenever asked, so that a replayed request gets the same answer."""
-        mac = blake2b(_joined(self._shop, order_no.encode()), digest_size=24, key=self._token, encoder=RawEncoder)
+        mac = blake2b(_joined(self._shop, order_no.encode()), digest_size=24, key=self._token).digest()
         return _text(mac)
 
     def sign(self, purpose: str, text: str) -> str:
         """A MAC for what we hand to a browser and want back unchanged."""
-        return _text(blake2b(_joined(purpose.encode(), text.encode()), digest_size=24, key=self._cookie, encoder=RawEncoder))
+        return _text(blake2b(_joined(purpose.encode(), text.encode()), digest_size=24, key=self._cookie).digest())
 
     def is_signed(self, purpose: str, text: str, mac: str) -> bool:
         """Whether `mac` came from `sign`, in constant time."""
@@ -120,7 +119,7 @@ def _root_name(shop_id: str, method: str) -> bytes:
 
 def _derive(key: bytes, purpose: str) -> bytes:
     person = f"kashop {purpose}".encode()[:16].ljust(16, b"\0")
-    return blake2b(b"", digest_size=KEY_BYTES, key=key, person=person, encoder=RawEncoder)
+    return blake2b(b"", digest_size=KEY_BYTES, key=key, person=person).digest()
 
 
 def _seal(key: bytes, plain: bytes, name: bytes) -> bytes:

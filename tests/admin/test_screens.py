@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from kashop.app import make_app
 from kashop.flows import gateways
@@ -18,9 +18,8 @@ from kashop.orders import writes
 from kashop.settings.config import load
 from kashop.shop import Shop
 from tests.cast import OWNER, PASSWORD, add_epay, add_product, call_back, epay_notice, order
+from tests.chromium import launched
 
-CHROMIUM = "/usr/bin/chromium"
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 PAGES = (
     "",
     "/orders",
@@ -42,10 +41,7 @@ PAGES = (
     "/nothing",
 )
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="the set-up installs Chromium where it may"),
-]
+pytestmark = pytest.mark.browser
 
 
 @dataclass
@@ -116,10 +112,8 @@ def served(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 def log_in(page: Page, served: Served) -> None:

@@ -1,18 +1,16 @@
 """A real shop on a real port, and a real Chromium: nothing between them but loopback."""
 
 import asyncio
-import os
 import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from kashop.app import running
 from kashop.flows import gateways
@@ -20,14 +18,8 @@ from kashop.lib.actor import CLI
 from kashop.settings.config import load
 from kashop.shop import Shop
 from tests.cast import add_product
+from tests.chromium import launched
 
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-]
 WAIT = 20_000
 """Milliseconds; two busy cores are slow."""
 
@@ -97,14 +89,8 @@ def served(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture
 def chromium() -> Iterator[Browser]:
     """A browser for one test: its driver's event loop must not outlive it beside asynchronous tests."""
-    path = os.environ.get("KASHOP_TEST_CHROMIUM") or shutil.which("chromium")
-    if path is None:
-        pytest.fail("There is no Chromium: install it, or name one in KASHOP_TEST_CHROMIUM.")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=QUIET)
+    with launched() as browser:
         yield browser
-        with suppress(Exception):
-            browser.close()
 
 
 OpenPage = Callable[..., Page]

@@ -1,0 +1,30 @@
+"""The system's Chromium, driven by Playwright; a test that needs it and does not find it fails."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+from playwright.sync_api import Browser, Error, sync_playwright
+
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+]
+
+
+@contextmanager
+def launched() -> Iterator[Browser]:
+    """A headless browser, closed at the end."""
+    path = os.environ.get("KASHOP_TEST_CHROMIUM") or shutil.which("chromium")
+    if path is None:
+        pytest.fail("There is no Chromium: install it, or name one in KASHOP_TEST_CHROMIUM.")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=QUIET)
+        yield browser
+        with suppress(Error):
+            browser.close()

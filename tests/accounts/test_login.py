@@ -289,5 +289,5 @@ async def test_nothing_kept_is_a_password_or_a_token(shop: Shop, app: Edge, data
 
 def test_permissions_name_known_roles() -> None:
     assert all(who <= set(rules.ROLES) and "owner" in who for who in rules.PERMISSIONS.values())
-    assert not rules.may("owner", "no.such")
-    assert not rules.may("nobody", "orders.view")
+    assert rules.permissions_of("owner") == rules.PERMISSIONS.keys()
+    assert not rules.permissions_of("nobody")

@@ -4,7 +4,7 @@ Always true: a password is kept as argon2id, a session and a log-in link only as
 new log-in of the same browser, a changed password or a disabled account; at least one owner can log in.
 """
 
-from kashop.accounts.rules import PERMISSIONS, ROLES, may
+from kashop.accounts.rules import PERMISSIONS, ROLES
 from kashop.accounts.types import Session, SignedIn, Staff
 
-__all__ = ["PERMISSIONS", "ROLES", "Session", "SignedIn", "Staff", "may"]
+__all__ = ["PERMISSIONS", "ROLES", "Session", "SignedIn", "Staff"]

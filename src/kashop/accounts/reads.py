@@ -1,7 +1,9 @@
 """Looks at staff and sessions."""
 
-from kashop.accounts.rules import is_alive
-from kashop.accounts.types import Session, SignedIn, Staff
+import msgspec
+
+from kashop.accounts.rules import PERMISSIONS, ROLES, is_alive, permissions_of
+from kashop.accounts.types import Session, SessionRow, SignedIn, Staff
 from kashop.db import Reader
 from kashop.lib.errors import NotFound
 
@@ -44,15 +46,32 @@ def count_able_owners(db: Reader) -> int:
 
 
 def find_signed_in(db: Reader, session_hash: bytes) -> SignedIn | None:
-    """Who a session stands for now; None when it is unknown, worn out, or its account is disabled."""
-    sql = """SELECT s.session_hash, s.csrf_token, s.seen_at, s.staff_id, a.email, a.role
+    """Who a session stands for now and what they may do; None when it is unknown, worn out, or its account is disabled."""
+    sql = """SELECT s.session_hash, s.csrf_token, s.seen_at, s.stepped_up_at, s.expires_at, s.staff_id, a.email, a.role
              FROM sessions s JOIN staff a ON a.staff_id = s.staff_id
              WHERE s.session_hash = :session_hash AND a.is_disabled = 0"""
-    found = db.one(sql, SignedIn, session_hash=session_hash)
-    if found is None:
+    row = db.one(sql, SessionRow, session_hash=session_hash)
+    if row is None:
         return None
-    until = db.value("SELECT expires_at FROM sessions WHERE session_hash = :session_hash", session_hash=session_hash)
-    return found if is_alive(found, int(until), db.now) else None
+    found = SignedIn(
+        row.session_hash,
+        row.csrf_token,
+        row.seen_at,
+        row.stepped_up_at,
+        row.staff_id,
+        row.email,
+        row.role,
+        permissions(db, row.role),
+    )
+    return found if is_alive(found, row.expires_at, db.now) else None
+
+
+def permissions(db: Reader, role: str) -> frozenset[str]:
+    """What a role may do now, one of the shop's own too; nothing for one that is gone."""
+    if role in ROLES:
+        return permissions_of(role)
+    own = db.value("SELECT permissions FROM roles WHERE role = :role", role=role)
+    return frozenset(msgspec.json.decode(own, type=list[str])) & PERMISSIONS.keys() if own else frozenset()
 
 
 def sessions_of(db: Reader, staff_id: int) -> list[Session]:

@@ -7,37 +7,50 @@ from kashop.lib.clock import DAY, HOUR, MINUTE, SECOND
 from kashop.lib.errors import Invalid
 from kashop.lib.text import is_email
 
-ROLES = ("owner", "manager", "support")
-
-_ALL = frozenset(ROLES)
-_LEADS = frozenset({"owner", "manager"})
-_OWNER = frozenset({"owner"})
+ROLES = ("owner", "manager", "stock", "support", "finance", "auditor")
+"""The roles that every shop has; a shop's own roles stand beside them in the table `roles`."""
 
 PERMISSIONS: dict[str, frozenset[str]] = {
-    "dashboard.view": _ALL,
-    "self.edit": _ALL,
-    "products.view": _ALL,
-    "products.edit": _LEADS,
-    "stock.view": _ALL,
-    "codes.import": _LEADS,
-    "orders.view": _ALL,
-    "orders.note": _ALL,
-    "orders.deliver": _LEADS,
-    "orders.cancel": _LEADS,
-    "orders.confirm": _LEADS,
-    "exceptions.view": _ALL,
-    "exceptions.close": _LEADS,
-    "gateways.view": _LEADS,
-    "gateways.edit": _OWNER,
-    "settings.edit": _OWNER,
-    "staff.edit": _OWNER,
-    "jobs.view": _LEADS,
+    name: frozenset(who.split())
+    for name, who in {
+        "dashboard.view": "owner manager stock support finance auditor",
+        "self.edit": "owner manager stock support finance auditor",
+        "products.view": "owner manager stock support finance auditor",
+        "products.edit": "owner manager",
+        "stock.view": "owner manager stock support finance auditor",
+        "codes.view": "owner manager stock support auditor",
+        "codes.import": "owner manager stock",
+        "codes.edit": "owner manager stock",
+        "codes.void": "owner manager stock",
+        "codes.reveal": "owner manager support",
+        "codes.export": "owner manager",
+        "codes.approve": "owner manager",
+        "suppliers.edit": "owner manager",
+        "orders.view": "owner manager stock support finance auditor",
+        "orders.note": "owner manager support finance",
+        "orders.query": "owner manager support finance",
+        "orders.deliver": "owner manager",
+        "orders.cancel": "owner manager",
+        "orders.confirm": "owner manager finance",
+        "exceptions.view": "owner manager stock support finance auditor",
+        "exceptions.close": "owner manager finance",
+        "gateways.view": "owner manager finance auditor",
+        "gateways.edit": "owner",
+        "settings.edit": "owner",
+        "staff.edit": "owner",
+        "jobs.view": "owner manager auditor",
+        "audit.view": "owner auditor",
+        "vault.view": "owner manager auditor",
+        "vault.edit": "owner",
+    }.items()
 }
-"""Which roles hold which permission. What is not named here nobody may do."""
+"""The table: which role holds which permission. What is not named here nobody may do."""
 
 IDLE = 12 * HOUR
 LIFETIME = 7 * DAY
 LINK_LIFETIME = 10 * MINUTE
+STEP_UP = 5 * MINUTE
+"""For how long a proof of who one is opens what needs one."""
 TOUCH_EVERY = MINUTE
 """How stale `seen_at` may be, so that reading pages does not write at every step."""
 
@@ -47,9 +60,14 @@ FREE_FAILURES = 10
 _FIRST_LOCK, _LONGEST_LOCK = 30 * SECOND, 15 * MINUTE
 
 
-def may(role: str, permission: str) -> bool:
-    """Whether a role holds a permission."""
-    return role in PERMISSIONS.get(permission, frozenset())
+def permissions_of(role: str) -> frozenset[str]:
+    """What a role of the table may do; a role that is not there may do nothing."""
+    return frozenset(name for name, who in PERMISSIONS.items() if role in who)
+
+
+def has_stepped_up(session: SignedIn, now: int) -> bool:
+    """Whether who is behind a session proved again, within the last minutes, to be who they are."""
+    return now < session.stepped_up_at + STEP_UP
 
 
 def is_alive(session: SignedIn, expires_at: int, now: int) -> bool:

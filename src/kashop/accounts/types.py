@@ -33,15 +33,34 @@ class Session(msgspec.Struct, frozen=True):
     user_agent: str
 
 
-class SignedIn(msgspec.Struct, frozen=True):
-    """A live session with the member of staff behind it, as of this very request."""
+class SessionRow(msgspec.Struct, frozen=True):
+    """A session joined with its account, before it is known to be alive."""
 
     session_hash: bytes
     csrf_token: str
     seen_at: int
+    stepped_up_at: int
+    expires_at: int
     staff_id: int
     email: str
     role: str
+
+
+class SignedIn(msgspec.Struct, frozen=True):
+    """A live session with the member of staff behind it, and what they may do, as of this very request."""
+
+    session_hash: bytes
+    csrf_token: str
+    seen_at: int
+    stepped_up_at: int
+    staff_id: int
+    email: str
+    role: str
+    permissions: frozenset[str] = frozenset()
+
+    def may(self, permission: str) -> bool:
+        """Whether they hold a permission."""
+        return permission in self.permissions
 
 
 class Browser(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,5 +50,7 @@ def _translate(statement: str, engine: str) -> str:
     for word, meaning in WORDS[engine].items():
         statement = statement.replace(word, meaning)
     if engine == "sqlite" and "CREATE TABLE" in statement:
-        statement = _INTEGER.sub("INTEGER", _TABLE_END.sub(") STRICT;", statement))
+        statement = _TABLE_END.sub(") STRICT;", statement)
+    if engine == "sqlite" and ("CREATE TABLE" in statement or "ADD COLUMN" in statement):
+        statement = _INTEGER.sub("INTEGER", statement)
     return statement

@@ -40,6 +40,7 @@ class Keyring:
         self._wrap = _derive(root, "wrap")
         self._fingerprint = _derive(root, "fingerprint")
         self._settings = _derive(root, "settings")
+        self._secrets = _derive(root, "vault secret")
         self._cookie = _derive(root, "cookie")
         self._token = _derive(root, "order token")
         self._data: dict[tuple[int, int], bytes] = {}
@@ -82,6 +83,14 @@ class Keyring:
     def open_settings(self, sealed: bytes, *, name: str) -> bytes:
         """The inverse of `seal_settings`. Raises Tampered."""
         return _open(self._settings, sealed, _joined(b"kashop/setting/v1", self._shop, name.encode()))
+
+    def seal_in_vault(self, plain: bytes, *, name: str) -> bytes:
+        """What only an unsealed shop may use, bound to its name: the private key that opens suppliers' batches."""
+        return _seal(self._secrets, plain, _joined(b"kashop/secret/v1", self._shop, name.encode()))
+
+    def open_in_vault(self, sealed: bytes, *, name: str) -> bytes:
+        """The inverse of `seal_in_vault`. Raises Tampered."""
+        return _open(self._secrets, sealed, _joined(b"kashop/secret/v1", self._shop, name.encode()))
 
     def order_token(self, order_no: str) -> str:
         """The secret of an order's link: 192 bits, the same whenever asked, so that a replayed request gets the same answer."""

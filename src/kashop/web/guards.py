@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 from litestar.handlers import BaseRouteHandler
 
-from kashop.accounts.rules import PERMISSIONS, may
+from kashop.accounts.rules import PERMISSIONS, has_stepped_up
 from kashop.lib.errors import Denied
 from kashop.web.errors import Problem, Stopped
 from kashop.web.forms import Form, read_form
-from kashop.web.sessions import AnyConnection, AnyRequest, find_signed_in
+from kashop.web.sessions import AnyConnection, AnyRequest, find_signed_in, shop_of
 
 CSRF_FIELD, CSRF_HEADER = "_csrf", "x-csrf-token"
 
@@ -23,18 +23,22 @@ Guard = Callable[[AnyConnection, BaseRouteHandler], Awaitable[None]]
 
 
 class Needs:
-    """A guard that lets pass who holds one permission. Default deny: a permission that is not in the table is an error."""
+    """A guard that lets pass who holds one permission, and with `step_up` only who proved again just now to be who they are.
 
-    def __init__(self, permission: str):
+    Default deny: a permission that is not in the table is an error.
+    """
+
+    def __init__(self, permission: str, *, step_up: bool = False):
         if permission not in PERMISSIONS:
             raise LookupError(f"no permission {permission!r}")
         self.permission = permission
+        self.step_up = step_up
 
     async def __call__(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
         staff = await find_signed_in(connection)
         if staff is None:
             raise Stopped(_login_first(connection))
-        if not may(staff.role, self.permission):
+        if not staff.may(self.permission):
             raise Denied("Your role does not allow this.")
         request = cast(AnyRequest, connection)
         if request.method not in ("GET", "HEAD"):
@@ -43,6 +47,8 @@ class Needs:
             if not hmac.compare_digest(given.encode(), staff.csrf_token.encode()):
                 raise Denied("This page was open too long. Go back, reload it and try again.", code="stale_page")
             connection.scope["state"]["form"] = form
+        if self.step_up and not has_stepped_up(staff, shop_of(connection).clock.now()):
+            raise Stopped(_step_up_first(connection))
 
 
 def form_of(request: AnyRequest) -> Form:
@@ -53,6 +59,16 @@ def form_of(request: AnyRequest) -> Form:
 def is_open(path: str) -> bool:
     """Whether a panel's path may be reached without a session: the way in, and what it looks like."""
     return path.startswith(("/admin/login", "/admin/assets/", "/admin/language"))
+
+
+def _step_up_first(connection: AnyConnection) -> Problem:
+    request = cast(AnyRequest, connection)
+    message = "Confirm that it is you: this needs your password or a code from your app, not older than five minutes."
+    if request.method not in ("GET", "HEAD"):
+        return Problem(403, "step_up_required", message)
+    return Problem(
+        303, "step_up_required", message, headers={"location": f"/admin/step-up?next={quote(connection.scope['path'])}"}
+    )
 
 
 def _login_first(connection: AnyConnection) -> Problem:

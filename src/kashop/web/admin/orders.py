@@ -132,7 +132,7 @@ async def cancel(request: AnyRequest, order_no: FromPath[str]) -> Response[bytes
     return see(f"/admin/orders/{order_no}", "cancelled")
 
 
-@post("/admin/orders/{order_no:str}/query", guards=[Needs("orders.view")])
+@post("/admin/orders/{order_no:str}/query", guards=[Needs("orders.query")])
 async def query(request: AnyRequest, order_no: FromPath[str]) -> Redirect:
     """Ask the gateways now what became of an unpaid order."""
     shop = shop_of(request)

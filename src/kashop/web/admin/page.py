@@ -15,7 +15,6 @@ from litestar import Response
 from litestar.response import Redirect
 from markupsafe import Markup
 
-from kashop.accounts.rules import may
 from kashop.accounts.types import SignedIn
 from kashop.lib.errors import FieldError, Invalid, NotFound, Refusal
 from kashop.lib.money import Money
@@ -110,9 +109,9 @@ class Panel:
         path = scope.get("path", "/admin")
         values = {
             "me": staff,
-            "can": lambda permission: staff is not None and may(staff.role, permission),
+            "can": lambda permission: staff is not None and staff.may(permission),
             "csrf": _csrf(staff),
-            "nav": [link for link in NAV if staff is not None and may(staff.role, link.permission)],
+            "nav": [link for link in NAV if staff is not None and staff.may(link.permission)],
             "path": path,
             "shop_name": self._shop.settings.text("shop.name"),
             "currency": self._shop.settings.text("shop.currency"),

@@ -53,7 +53,14 @@ ACTOR = {
     "cli": "Command line",
     "anonymous": "Unknown visitor",
 }
-ROLE = {"owner": "Owner", "manager": "Manager", "support": "Support"}
+ROLE = {
+    "owner": "Owner",
+    "manager": "Manager",
+    "stock": "Stock keeper",
+    "support": "Support",
+    "finance": "Finance",
+    "auditor": "Auditor",
+}
 DELIVERY = {"auto": "Automatic", "manual": "By hand"}
 CONTACT = {
     "email": "E-mail",
@@ -84,9 +91,17 @@ PERMISSION = {
     "products.view": "See products",
     "products.edit": "Change products and categories",
     "stock.view": "See stock",
+    "codes.view": "See codes, masked",
     "codes.import": "Import codes",
+    "codes.edit": "Change what is noted of codes",
+    "codes.void": "Void codes",
+    "codes.reveal": "Reveal codes",
+    "codes.export": "Export codes",
+    "codes.approve": "Approve others' reveals and exports",
+    "suppliers.edit": "Change suppliers",
     "orders.view": "See orders",
     "orders.note": "Write notes on orders",
+    "orders.query": "Ask gateways about payments",
     "orders.deliver": "Deliver by hand",
     "orders.cancel": "Cancel orders",
     "orders.confirm": "Confirm payments by hand",
@@ -97,6 +112,9 @@ PERMISSION = {
     "settings.edit": "Change settings",
     "staff.edit": "Change the staff",
     "jobs.view": "See jobs",
+    "audit.view": "See the audit",
+    "vault.view": "See the state of the vault",
+    "vault.edit": "Seal, unseal and rotate the vault",
 }
 
 REASON = {

@@ -8,6 +8,7 @@ from typing import Any
 from litestar import Litestar
 from litestar.datastructures import State
 
+from kashop.flows import vault
 from kashop.jobs import reads as jobs
 from kashop.jobs.runner import Runner
 from kashop.jobs.schedule import SCHEDULE
@@ -49,6 +50,7 @@ async def running(
     shop = await Shop.open(config, clock=clock, is_server=True, safe_mode=safe_mode)
     runner = Runner(shop) if with_jobs else None
     try:
+        await vault.start(shop)
         await shop.plugins.start()
         if runner is not None:
             runner.start()

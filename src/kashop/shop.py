@@ -24,6 +24,8 @@ from kashop.settings.config import Config
 from kashop.settings.reads import settings as stored_settings
 from kashop.vault import Keyring, Tampered, keyring, unseal
 from kashop.vault import reads as vault
+from kashop.vault.door import Door
+from kashop.vault.keyring import service_keys
 
 
 @dataclass
@@ -42,6 +44,8 @@ class Shop:
     gateways: dict[tuple[int, int], Gateway] = field(default_factory=dict)
     """Made gateways by (account, version), filled by flows/gateways.py."""
     server_lock: ServerLock | None = None
+    door: Door | None = None
+    """Where this process is handed the root key, once flows/vault.py has made it."""
     log: structlog.stdlib.BoundLogger = field(default_factory=lambda: structlog.get_logger("kashop"))
 
     @property
@@ -62,7 +66,7 @@ class Shop:
         clock = clock or SystemClock()
         db = await SqliteDb.open(config.database, clock)
         try:
-            settings, keys = await db.read(_unsealed, config)
+            settings, keys = await db.read(_keys, config)
             host = Host.load(config.data, safe_mode=safe_mode)
             host.equip(context_maker(db=db, clock=clock, base_url=config.url))
         except BaseException:
@@ -120,19 +124,57 @@ def _beside_server(config: Config) -> Config:
     return msgspec.structs.replace(config, base_url=holder[1]) if holder else config
 
 
-def _unsealed(db: Reader, config: Config) -> tuple[Settings, Keyring]:
+def _keys(db: Reader, config: Config) -> tuple[Settings, Keyring]:
+    """The settings, and a keyring that is unsealed if the vault may be and a secret for it is at hand."""
     settings = stored_settings(db)
-    copy = vault.find_root(db, "keyfile")
     shop_id = settings.text("shop.id")
-    if copy is None or not shop_id:
+    if not shop_id:
         raise Unavailable("This shop was never finished: run `kashop init --data {data}`.", data=config.data)
-    secret = unseal.read_key_file(Path(config.unseal_key_file))
-    try:
-        keys = Keyring(shop_id, keyring.unwrap_root(copy.wrapped, secret, shop_id=shop_id, method="keyfile"))
-        keys.learn(vault.data_keys(db))
-    except Tampered:
-        raise Unavailable(
-            "The unseal key {path} does not open this shop: it is another shop's key.",
-            path=config.unseal_key_file,
-        ) from None
+    service, root = _by_key_file(db, config, shop_id)
+    keys = Keyring(shop_id, service=service or service_keys(root or b""))
+    if vault.seal_state(db).why not in ("asked", "alarm"):
+        root = root or _by_passphrase(db, config, shop_id)
+        if root is not None:
+            keys.unseal(root)
+            keys.learn(vault.data_keys(db))
     return settings, keys
+
+
+def _by_key_file(db: Reader, config: Config, shop_id: str) -> tuple[bytes | None, bytes | None]:
+    """The service keys and the root key, as far as the key file opens them: at least one of them."""
+    copies = {copy.method: copy for copy in (vault.find_root(db, "service"), vault.find_root(db, "keyfile")) if copy}
+    if not copies:
+        raise Unavailable("This shop was never finished: run `kashop init --data {data}`.", data=config.data)
+
+    def opened(secret: bytes) -> tuple[bytes | None, bytes | None]:
+        found = {m: keyring.unwrap_root(c.wrapped, secret, shop_id=shop_id, method=m) for m, c in copies.items()}
+        return found.get("service"), found.get("keyfile")
+
+    path = Path(config.unseal_key_file)
+    try:
+        return opened(unseal.read_key_file(path))
+    except Tampered:
+        newer = unseal.next_key_file(path)
+    if newer.exists():  # a rekey that died between the database and the file
+        try:
+            found = opened(unseal.read_key_file(newer))
+        except Tampered:
+            pass
+        else:
+            unseal.take_next_key_file(path)
+            return found
+    raise Unavailable("The unseal key {path} does not open this shop: it is another shop's key.", path=path)
+
+
+def _by_passphrase(db: Reader, config: Config, shop_id: str) -> bytes | None:
+    """The root key by the passphrase that the process was started with, if it was."""
+    copies = vault.root_copies(db, "passphrase") if config.unseal_passphrase else []
+    for copy in copies:
+        try:
+            secret = unseal.passphrase_key(config.unseal_passphrase, copy.params)
+            return keyring.unwrap_root(copy.wrapped, secret, shop_id=shop_id, method="passphrase")
+        except Tampered:
+            continue
+    if copies:
+        raise Unavailable("The passphrase that this process was given does not unseal the vault.")
+    return None

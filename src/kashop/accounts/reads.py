@@ -40,6 +40,11 @@ def everyone(db: Reader) -> list[Staff]:
     return db.all(sql, Staff)
 
 
+def owner_addresses(db: Reader) -> list[str]:
+    """Where the owners who can log in are written to."""
+    return db.values("SELECT email FROM staff WHERE role = 'owner' AND is_disabled = 0 ORDER BY staff_id")
+
+
 def count_able_owners(db: Reader) -> int:
     """Owners who are not disabled."""
     return int(db.value("SELECT count(*) FROM staff WHERE role = 'owner' AND is_disabled = 0"))

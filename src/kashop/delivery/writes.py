@@ -2,6 +2,7 @@
 
 from kashop.audit.writes import record
 from kashop.db import Tx
+from kashop.inventory import reads as inventory_reads
 from kashop.inventory import writes as inventory
 from kashop.inventory.types import BatchDraft, SealedCode
 from kashop.lib.actor import Actor
@@ -10,42 +11,58 @@ from kashop.lib.errors import Conflict, Invalid, SoldOut
 from kashop.orders import reads as orders_reads
 from kashop.orders import writes as orders
 from kashop.orders.types import Line, Order
+from kashop.vault import reads as vault
 
 
 def deliver_auto(tx: Tx, order_id: int, actor: Actor) -> str:
     """Deliver every automatic line of a paid order that can be, and move the order on; its state then.
 
-    A line whose hold is gone takes fresh codes; with none left the order is on the desk as short_of_stock.
+    A line whose hold is gone takes fresh codes; with none left the order is on the desk as short_of_stock. While the vault is
+    sealed the codes stay held for it, and it is on the desk as sealed.
     """
     order = orders_reads.get(tx, order_id)
     if order.status not in ("paid", "delivering"):
+        orders.close_exceptions(tx, order_id, ("sealed",), actor, reason="nothing is left to deliver")
         return order.status
+    due = [line for line in orders_reads.lines(tx, order_id) if line.delivery == "auto" and line.delivered < line.quantity]
+    if due and vault.is_sealed(tx):
+        return _wait(tx, order, due, actor)
     is_short = False
-    for line in orders_reads.lines(tx, order_id):
-        if line.delivery == "auto" and line.delivered < line.quantity:
-            is_short |= not _deliver_line(tx, order, line, actor)
+    for line in due:
+        is_short |= not _deliver_line(tx, order, line, actor)
     if is_short:
+        orders.close_exceptions(tx, order_id, ("sealed",), actor, reason="the vault is unsealed")
         orders.open_exception(tx, order_id, "short_of_stock", actor)
         is_begun = any(line.delivered for line in orders_reads.lines(tx, order_id))
         return orders.mark_progress(tx, order_id, actor) if is_begun else order.status
-    orders.close_exceptions(tx, order_id, ("short_of_stock", "delivery_failed"), actor, reason="delivered")
+    orders.close_exceptions(tx, order_id, ("short_of_stock", "delivery_failed", "sealed"), actor, reason="delivered")
     return orders.mark_progress(tx, order_id, actor)
+
+
+def _wait(tx: Tx, order: Order, due: list[Line], actor: Actor) -> str:
+    """Hold what the lines need until the vault is unsealed; the order's state, which stays."""
+    for line in due:
+        missing = line.quantity - line.delivered - inventory_reads.count_held(tx, line.line_id)
+        try:
+            if missing:
+                _hold(tx, order, line, missing)
+        except SoldOut:
+            orders.open_exception(tx, order.order_id, "short_of_stock", actor)
+    orders.open_exception(tx, order.order_id, "sealed", actor)
+    return order.status
+
+
+def _hold(tx: Tx, order: Order, line: Line, quantity: int) -> None:
+    place = {"line_id": line.line_id, "sku_id": line.sku_id, "pool_id": order.pool_id}
+    inventory.hold(tx, quantity=quantity, until=tx.now + MINUTE, **place)
 
 
 def _deliver_line(tx: Tx, order: Order, line: Line, actor: Actor) -> bool:
     sold = inventory.sell(tx, line_id=line.line_id, sku_id=line.sku_id, pool_id=order.pool_id)
     missing = line.quantity - line.delivered - len(sold)
     if missing:
-        until = tx.now + MINUTE
         try:
-            inventory.hold(
-                tx,
-                line_id=line.line_id,
-                sku_id=line.sku_id,
-                pool_id=order.pool_id,
-                quantity=missing,
-                until=until,
-            )
+            _hold(tx, order, line, missing)
         except SoldOut:
             if sold:  # cannot be: a line's codes are held and given back together
                 raise Conflict("A line holds only part of its codes.") from None

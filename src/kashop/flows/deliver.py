@@ -7,6 +7,7 @@ import msgspec
 
 from kashop.db import Reader
 from kashop.delivery import writes as delivery
+from kashop.flows.vault import alarm
 from kashop.inventory import reads as inventory
 from kashop.inventory.types import OwnedCode, SealedCode
 from kashop.lib import ids
@@ -16,7 +17,7 @@ from kashop.orders import reads as orders
 from kashop.orders import writes as order_writes
 from kashop.orders.types import Line, Order
 from kashop.shop import Shop
-from kashop.vault import Tampered
+from kashop.vault import Sealed, Tampered
 from kashop.vault import reads as vault_reads
 from kashop.vault import writes as vault
 
@@ -51,14 +52,16 @@ async def reveal(shop: Shop, order: Order, actor: Actor, *, how: str) -> list[Re
     codes = [code for _, codes in owned for code in codes]
     if not codes:
         raise Conflict("Nothing of this order has been delivered yet.", code="not_delivered")
+    if shop.keyring.is_sealed:
+        raise Sealed
     await shop.db.write(delivery.record_reveal, order.order_id, [c.code_id for c in codes], actor, how=how)
     if not all(shop.keyring.knows(c.product_id, c.epoch) for c in codes):  # a command line may have brought a new product
         shop.keyring.learn(await shop.db.read(vault_reads.data_keys))
     try:
         return await asyncio.to_thread(_opened, shop, owned)
     except Tampered as tampered:
-        shop.log.critical("a sealed code does not open", order=order.order_no, where=str(tampered))
         await shop.db.write(order_writes.open_exception, order.order_id, "delivery_failed", SYSTEM, where=str(tampered))
+        await alarm(shop, str(tampered))
         raise Unavailable("A code of this order cannot be read. The shop has been told.", code="delivery_failed") from None
 
 
@@ -82,6 +85,8 @@ async def deliver_by_hand(shop: Shop, order_no: str, line_id: int, contents: lis
     It goes into the vault like any code.
     """
     order, line = await shop.db.read(_manual_line, order_no, line_id)
+    if shop.keyring.is_sealed:
+        raise Sealed
     contents = [c.strip() for c in contents]
     if not all(contents) or any(len(c.encode()) > MOST_CONTENT for c in contents):
         raise Invalid.of("content", "Write what the buyer gets: up to 8192 bytes each.")
@@ -115,8 +120,11 @@ def _manual_line(db: Reader, order_no: str, line_id: int) -> tuple[Order, Line]:
 async def sweep(shop: Shop, *, older_than: int, limit: int = 1000) -> int:
     """Try every paid, undelivered order again; how many were looked at. What still lacks codes stays on the desk.
 
-    One that cannot be delivered for any other reason holds up nobody's; its error is raised at the end.
+    One that cannot be delivered for any other reason holds up nobody's; its error is raised at the end. While the vault is
+    sealed nothing is tried: what waits for it is delivered when it is unsealed (flows/vault.py).
     """
+    if await shop.db.read(vault_reads.is_sealed):
+        return 0
     due = await shop.db.read(orders.undelivered, shop.clock.now() - older_than, limit=limit)
     errors: list[Exception] = []
     for order_id in due:

@@ -83,13 +83,14 @@ def _make_directory(data: Path) -> None:
 
 
 def _found(tx: Tx, charter: Charter, wishes: dict[str, str | bool], password_hash: str, secret: bytes) -> None:
-    if vault_reads.find_root(tx, "keyfile") is not None:
+    if vault_reads.all_roots(tx):
         raise Conflict("There is a shop in this directory already.", code="already_founded")
     shop_id = secrets.token_hex(16)
     settings.change(tx, "shop.id", shop_id, CLI)
     for name, value in wishes.items():
         settings.change(tx, name, value, CLI)
-    wrapped = keyring.wrap_root(random(keyring.KEY_BYTES), secret, shop_id=shop_id, method="keyfile")
-    vault.add_root(tx, method="keyfile", params="{}", wrapped=wrapped)
+    root = random(keyring.KEY_BYTES)
+    for method, key in (("service", keyring.service_keys(root)), ("keyfile", root)):
+        vault.add_root(tx, method=method, params="{}", wrapped=keyring.wrap_root(key, secret, shop_id=shop_id, method=method))
     accounts.add_staff(tx, charter.owner, "owner", password_hash, CLI)
     record(tx, "shop.founded", CLI, ("shop", 0), currency=charter.currency, practice=charter.is_practice)

@@ -35,6 +35,11 @@ def counts(db: Reader) -> list[Count]:
     return db.all("SELECT sku_id, pool_id, free, held, sold, void FROM stock_counts ORDER BY sku_id, pool_id", Count)
 
 
+def count_held(db: Reader, line_id: int) -> int:
+    """How many codes are held for a line."""
+    return int(db.value("SELECT COUNT(*) FROM codes WHERE line_id = :line_id AND status = 'held'", line_id=line_id))
+
+
 def find_code(db: Reader, fingerprint: bytes) -> int | None:
     """The id of the code with that fingerprint, whatever became of it."""
     code_id: int | None = db.value("SELECT code_id FROM codes WHERE fingerprint = :fingerprint", fingerprint=fingerprint)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from kashop.accounts import writes as accounts
-from kashop.flows import attempts, checkout, deliver, settings, settle
+from kashop.flows import attempts, checkout, deliver, settings, settle, vault
 from kashop.lib.actor import SYSTEM
 from kashop.lib.clock import DAY, SECOND
 from kashop.orders import reads as orders
@@ -78,7 +78,13 @@ async def reload_settings(shop: Shop) -> int:
     return 0
 
 
+async def watch_vault(shop: Shop) -> int:
+    """Seal or unseal as another process was asked to, and deliver what waited."""
+    return await vault.watch(shop)
+
+
 SCHEDULE = (
+    Job("watch_vault", 2, watch_vault),
     Job("expire_orders", 10, expire_orders),
     Job("query_attempts", 10, query_attempts),
     Job("sweep_undelivered", 15, sweep_undelivered),

@@ -75,6 +75,18 @@ def undelivered(db: Reader, before: int, *, limit: int) -> list[int]:
     return db.values(sql, before=before, limit=limit)
 
 
+def open_of_kind(db: Reader, kind: str, after: int, *, limit: int) -> list[int]:
+    """Orders after a cursor that stand on the desk for one reason, by number."""
+    sql = """SELECT order_id FROM order_exceptions
+             WHERE closed_at IS NULL AND kind = :kind AND order_id > :after ORDER BY order_id LIMIT :limit"""
+    return db.values(sql, kind=kind, after=after, limit=limit)
+
+
+def count_open_of_kind(db: Reader, kind: str) -> int:
+    """How many orders stand on the desk for one reason."""
+    return int(db.value("SELECT COUNT(*) FROM order_exceptions WHERE closed_at IS NULL AND kind = :kind", kind=kind))
+
+
 def of_contact(db: Reader, contact: str, *, limit: int) -> list[Order]:
     """The newest orders of a contact that can be looked up by a password."""
     sql = """SELECT order_id, order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,

@@ -15,6 +15,15 @@ import msgspec
 from kashop.lib.errors import Invalid
 
 
+class Secret(str):
+    """Text that no print, log or traceback shows."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """One process's configuration. `base_url` is empty until known; then it has no slash at its end."""
 
@@ -24,6 +33,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str = ""
     trusted_proxies: tuple[str, ...] = ()
     unseal_key_file: Path
+    unseal_passphrase: Secret = Secret("")
+    """Only from the environment, or from the file that `KASHOP_UNSEAL_PASSPHRASE_FILE` names: never from the data directory."""
     log_format: str = "text"
     log_level: str = "info"
 
@@ -39,7 +50,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.base_url or f"http://{host}:{self.port}"
 
 
-_NAMES = ("host", "port", "base_url", "trusted_proxies", "unseal_key_file", "log_format", "log_level")
+_NAMES = ("host", "port", "base_url", "trusted_proxies", "unseal_key_file", "unseal_passphrase", "log_format", "log_level")
 
 
 def load(data: Path, environ: Mapping[str, str] = os.environ, **given: Any) -> Config:
@@ -55,7 +66,7 @@ def load(data: Path, environ: Mapping[str, str] = os.environ, **given: Any) -> C
     if isinstance(proxies := values.get("trusted_proxies"), str):
         values["trusted_proxies"] = [p.strip() for p in proxies.split(",") if p.strip()]
     try:
-        config = msgspec.convert({**values, "data": data}, Config, strict=False, dec_hook=_path)
+        config = msgspec.convert({**values, "data": data}, Config, strict=False, dec_hook=_made)
     except msgspec.ValidationError as error:
         raise Invalid.of("configuration", "{problem}", problem=error) from None
     return _checked(config)
@@ -75,7 +86,7 @@ def _from_file(path: Path) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Invalid.of("kashop.toml", "{problem}", problem=error) from None
-    if unknown := set(values) - set(_NAMES):
+    if unknown := set(values) - (set(_NAMES) - {"unseal_passphrase"}):
         raise Invalid.of("kashop.toml", "There is no setting {names}.", names=", ".join(sorted(unknown)))
     return values
 
@@ -94,9 +105,9 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
-def _path(kind: type, value: Any) -> Any:
-    if kind is not None and issubclass(kind, Path):
-        return Path(value)
+def _made(kind: type, value: Any) -> Any:
+    if kind is not None and issubclass(kind, (Path, Secret)):
+        return kind(value)
     raise NotImplementedError(kind)
 
 

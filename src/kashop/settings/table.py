@@ -90,6 +90,15 @@ SETTINGS: dict[str, Setting] = {
             help="deliver: deliver if stock is left, otherwise hand it to staff. hold: always hand it to staff.",
         ),
         Setting(
+            name="vault.on_alarm",
+            group="vault",
+            kind="choice",
+            default="tell",
+            choices=("tell", "seal"),
+            label="When something sealed does not open",
+            help="tell: tell the owners. seal: also seal the vault, until an owner unseals it.",
+        ),
+        Setting(
             name="callbacks.keep_days",
             group="payments",
             kind="number",

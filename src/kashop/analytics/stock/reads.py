@@ -34,12 +34,17 @@ def none_disappears(db: Reader) -> Witness | None:
 
 
 def held_for_a_live_line(db: Reader) -> Witness | None:
-    """I-03: a code is held exactly for an unpaid order's line, with its deadline."""
+    """I-03: a code is held exactly for an unpaid order's line, with its deadline, or for a paid one that waits for the vault."""
     sql = """SELECT 'code ' || CAST(c.code_id AS TEXT) AS subject,
                CASE WHEN l.line_id IS NULL THEN 'is held for no order line'
                     ELSE 'is held for order ' || o.order_no || ', which is ' || o.status END AS problem
              FROM codes c LEFT JOIN order_lines l ON l.line_id = c.line_id LEFT JOIN orders o ON o.order_id = l.order_id
-             WHERE c.status = 'held' AND (l.line_id IS NULL OR o.status <> 'pending' OR c.held_until <> o.expires_at)
+             WHERE c.status = 'held'
+               AND (l.line_id IS NULL OR o.status NOT IN ('pending', 'paid', 'delivering')
+                 OR (o.status = 'pending' AND c.held_until <> o.expires_at)
+                 OR (o.status <> 'pending' AND NOT EXISTS (
+                   SELECT 1 FROM order_exceptions e
+                   WHERE e.order_id = o.order_id AND e.kind = 'sealed' AND e.closed_at IS NULL)))
              LIMIT 1"""
     stray = db.one(sql, Witness)
     if stray is not None:
@@ -57,7 +62,8 @@ def no_hold_overdue(db: Reader) -> Witness | None:
     """I-03, in time: no hold outlives its deadline by more than 60 s while jobs run, which their last noted run tells."""
     sql = """SELECT 'code ' || CAST(c.code_id AS TEXT) AS subject, 'is held beyond its deadline' AS problem
              FROM codes c JOIN job_runs j ON j.job = 'expire_orders'
-             WHERE c.status = 'held' AND c.held_until + :grace < j.started_at LIMIT 1"""
+               JOIN order_lines l ON l.line_id = c.line_id JOIN orders o ON o.order_id = l.order_id
+             WHERE c.status = 'held' AND o.status = 'pending' AND c.held_until + :grace < j.started_at LIMIT 1"""
     return db.one(sql, Witness, grace=MINUTE)
 
 

@@ -135,8 +135,10 @@ REASON = {
     "outer_space": "Begins or ends with a space",
     "number_cell": "A number cell: leading zeros may be lost",
 }
-GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments"}
+GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments", "vault": "Vault"}
+ALARM = {"tell": "Tell the owners", "seal": "Tell the owners and seal the vault"}
 JOB = {
+    "watch_vault": "Seal and unseal as asked",
     "expire_orders": "End unpaid orders",
     "query_attempts": "Ask gateways about open payments",
     "sweep_undelivered": "Deliver what waits",
@@ -186,6 +188,7 @@ _KINDS = {
     "batch": BATCH,
     "format": FORMAT,
     "orders.late_payment": LATE,
+    "vault.on_alarm": ALARM,
     "shop.locale": LOCALE,
 }
 

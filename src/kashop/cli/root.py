@@ -19,7 +19,7 @@ COMMANDS = {
     "codes": "The stock: import codes from a file, count them, list batches.",
     "gateway": "Ways to be paid: set, list, test, enable, disable.",
     "order": "Orders: show, list, exceptions, confirm, cancel, deliver.",
-    "setting": "What the merchant may choose: list, get, set.",
+    "setting": "What the merchant may choose: list, get, set, clear.",
     "admin": "The staff: create, list, reset-password, unlock, link, disable.",
     "vault": "The keys: status.",
     "audit": "The chain of events: verify, head.",

@@ -3,7 +3,6 @@
 A secret has a `…_FILE` twin; a twin that cannot be read fails loudly.
 """
 
-import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from kashop.lib.addresses import Network, networks
 from kashop.lib.errors import Invalid
 
 
@@ -37,6 +37,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Only from the environment, or from the file that `KASHOP_UNSEAL_PASSPHRASE_FILE` names: never from the data directory."""
     log_format: str = "text"
     log_level: str = "info"
+    private_networks: tuple[str, ...] = ()
+    """Networks that are not public and that mail and webhooks may reach all the same: a mail server of one's own."""
+
+    @property
+    def reachable(self) -> tuple[Network, ...]:
+        """`private_networks`, parsed."""
+        return networks(self.private_networks)
 
     @property
     def database(self) -> Path:
@@ -50,7 +57,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.base_url or f"http://{host}:{self.port}"
 
 
-_NAMES = ("host", "port", "base_url", "trusted_proxies", "unseal_key_file", "unseal_passphrase", "log_format", "log_level")
+_NAMES = (
+    "host",
+    "port",
+    "base_url",
+    "trusted_proxies",
+    "unseal_key_file",
+    "unseal_passphrase",
+    "log_format",
+    "log_level",
+    "private_networks",
+)
 
 
 def load(data: Path, environ: Mapping[str, str] = os.environ, **given: Any) -> Config:
@@ -63,8 +80,9 @@ def load(data: Path, environ: Mapping[str, str] = os.environ, **given: Any) -> C
     values |= _from_file(data / "kashop.toml")
     values |= _from_environ(environ)
     values |= {k: v for k, v in given.items() if v is not None}
-    if isinstance(proxies := values.get("trusted_proxies"), str):
-        values["trusted_proxies"] = [p.strip() for p in proxies.split(",") if p.strip()]
+    for name in ("trusted_proxies", "private_networks"):
+        if isinstance(listed := values.get(name), str):
+            values[name] = [part.strip() for part in listed.split(",") if part.strip()]
     try:
         config = msgspec.convert({**values, "data": data}, Config, strict=False, dec_hook=_made)
     except msgspec.ValidationError as error:
@@ -118,11 +136,12 @@ def _checked(config: Config) -> Config:
         raise Invalid.of("base_url", "Write an address that begins with https:// or http://.")
     if config.log_format not in ("text", "json"):
         raise Invalid.of("log_format", "Write text or json.")
-    for proxy in config.trusted_proxies:
-        try:
-            ipaddress.ip_network(proxy, strict=False)
-        except ValueError:
-            raise Invalid.of("trusted_proxies", "{proxy} is not an address or a network.", proxy=proxy) from None
+    for name, listed in (("trusted_proxies", config.trusted_proxies), ("private_networks", config.private_networks)):
+        for text in listed:
+            try:
+                networks([text])
+            except ValueError:
+                raise Invalid.of(name, "{proxy} is not an address or a network.", proxy=text) from None
     if config.unseal_key_file.absolute().is_relative_to(config.data):
         raise Invalid.of("unseal_key_file", "The unseal key must stand outside the data directory.")
     return msgspec.structs.replace(config, base_url=config.base_url.rstrip("/"))

@@ -1,33 +1,99 @@
 """The one table of settings."""
 
-from collections.abc import Callable, Mapping
+from base64 import b64decode
+from collections.abc import Mapping
 from typing import Any
-from zoneinfo import available_timezones
 
 import msgspec
-from babel.numbers import list_currencies
 
 from kashop.lib.errors import Invalid
+from kashop.settings.checks import BY_NAME, CHECKS
+from kashop.settings.types import Setting
 
-
-class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """One setting.
-
-    `kind` is text, longtext, number, flag, choice, currency or timezone; `is_fixed` ones are set once or by command line
-    only.
-    """
-
-    name: str
-    group: str
-    kind: str
-    default: str | int | bool
-    label: str
-    help: str = ""
-    choices: tuple[str, ...] = ()
-    least: int = 0
-    most: int = 10**9
-    is_fixed: bool = False
-
+_MAIL = (
+    Setting(
+        name="mail.host",
+        group="mail",
+        kind="host",
+        default="",
+        label="Mail server",
+        help="The SMTP server of your mail provider, such as smtp.example.com. Empty: no mail is sent.",
+    ),
+    Setting(
+        name="mail.port",
+        group="mail",
+        kind="number",
+        default=587,
+        least=1,
+        most=65535,
+        label="Port",
+        help="587 for STARTTLS, 465 for TLS.",
+    ),
+    Setting(
+        name="mail.security",
+        group="mail",
+        kind="choice",
+        default="starttls",
+        choices=("starttls", "tls", "none"),
+        label="Encryption",
+        help="Without encryption no password is sent.",
+    ),
+    Setting(name="mail.username", group="mail", kind="line", default="", label="User name", most=254),
+    Setting(
+        name="mail.password",
+        group="mail",
+        kind="secret",
+        default="",
+        label="Password",
+        help="Some providers want an authorisation code here instead of the password.",
+        most=500,
+    ),
+    Setting(
+        name="mail.from",
+        group="mail",
+        kind="email",
+        default="",
+        label="Sender address",
+        help="Most servers take only the address of the user who logs in.",
+        most=254,
+    ),
+    Setting(
+        name="mail.from_name",
+        group="mail",
+        kind="line",
+        default="",
+        label="Sender name",
+        help="Empty: the shop name.",
+        most=60,
+    ),
+)
+_NOTICES = (
+    Setting(
+        name="notices.webhook_url",
+        group="notices",
+        kind="url",
+        default="",
+        label="Webhook address",
+        help="What concerns the whole shop is posted there as signed JSON (Standard Webhooks).",
+    ),
+    Setting(
+        name="notices.webhook_key",
+        group="notices",
+        kind="secret",
+        default="",
+        label="Webhook key",
+        help="whsec_…, with which the receiver checks the signature. Nothing is posted without one.",
+        most=120,
+    ),
+    Setting(
+        name="notices.file",
+        group="notices",
+        kind="path",
+        default="",
+        label="Notice file",
+        help="A file outside the data directory, best on another disk or machine. Each notice is one line of JSON in it.",
+    ),
+)
 
 SETTINGS: dict[str, Setting] = {
     s.name: s
@@ -108,24 +174,30 @@ SETTINGS: dict[str, Setting] = {
             label="Keep callbacks for",
             help="Days that raw callbacks are kept; rejected ones are kept for seven.",
         ),
+        *_MAIL,
+        *_NOTICES,
     )
 }
 
 
 class Settings:
-    """The values that hold: stored ones over defaults."""
+    """The values that hold: stored ones over defaults. Of a secret it has the sealed form alone."""
 
     def __init__(self, stored: Mapping[str, str]):
         self._values: dict[str, Any] = {name: s.default for name, s in SETTINGS.items()}
+        self._sealed: dict[str, bytes] = {}
         for name, value in stored.items():
-            if name in SETTINGS:
+            if name in SETTINGS and SETTINGS[name].kind == "secret":
+                self._sealed[name] = b64decode(msgspec.json.decode(value))
+            elif name in SETTINGS:
                 self._values[name] = msgspec.json.decode(value)
 
     def __getitem__(self, name: str) -> Any:
-        return self._values[name]
+        """The value; of a secret only whether it is set."""
+        return name in self._sealed if SETTINGS[name].kind == "secret" else self._values[name]
 
     def text(self, name: str) -> str:
-        """A text, choice, currency or time zone."""
+        """A text, choice, currency, time zone, address or path."""
         return str(self._values[name])
 
     def number(self, name: str) -> int:
@@ -136,59 +208,14 @@ class Settings:
         """A flag."""
         return bool(self._values[name])
 
+    def sealed(self, name: str) -> bytes:
+        """A secret as it is stored; empty when it is not set. `flows/settings.py` opens it."""
+        return self._sealed.get(name, b"")
+
 
 def checked(name: str, value: object) -> str | int | bool:
-    """A value fit to store for a setting. Raises Invalid for the setting's name."""
+    """A value fit to store for a setting; a secret in the clear still. Raises Invalid for the setting's name."""
     setting = SETTINGS.get(name)
     if setting is None:
         raise Invalid.of(name, "There is no such setting.")
-    return _CHECKS[setting.kind](setting, value)
-
-
-def _text(setting: Setting, value: object) -> str:
-    text = value.strip() if isinstance(value, str) else ""
-    if not isinstance(value, str) or "\0" in text:
-        raise Invalid.of(setting.name, "Write text.")
-    if len(text) > setting.most:
-        raise Invalid.of(setting.name, "Use {most} characters at most.", most=setting.most)
-    if len(text) < setting.least:
-        raise Invalid.of(setting.name, "This is needed.")
-    return text
-
-
-def _number(setting: Setting, value: object) -> int:
-    try:
-        number = int(str(value)) if not isinstance(value, bool) and str(value).isascii() else None
-    except ValueError:
-        number = None
-    if number is None or not setting.least <= number <= setting.most:
-        raise Invalid.of(setting.name, "Write a number from {least} to {most}.", least=setting.least, most=setting.most)
-    return number
-
-
-def _flag(setting: Setting, value: object) -> bool:
-    if value in (True, "1", "true", "on"):
-        return True
-    if value in (False, "0", "false", "", "off"):
-        return False
-    raise Invalid.of(setting.name, "Choose yes or no.")
-
-
-def _one_of(choices: Callable[[Setting], object]) -> Callable[[Setting, object], str]:
-    def check(setting: Setting, value: object) -> str:
-        if not isinstance(value, str) or value not in choices(setting):  # type: ignore[operator]
-            raise Invalid.of(setting.name, "Choose one of the values on offer.")
-        return value
-
-    return check
-
-
-_CHECKS: dict[str, Callable[[Setting, object], str | int | bool]] = {
-    "text": _text,
-    "longtext": _text,
-    "number": _number,
-    "flag": _flag,
-    "choice": _one_of(lambda s: s.choices),
-    "currency": _one_of(lambda s: list_currencies()),
-    "timezone": _one_of(lambda s: available_timezones()),
-}
+    return BY_NAME.get(name, CHECKS[setting.kind])(setting, value)

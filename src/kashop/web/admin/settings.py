@@ -9,9 +9,10 @@ from kashop.accounts import reads as accounts
 from kashop.flows import settings
 from kashop.lib.errors import Invalid
 from kashop.settings import SETTINGS, reads
-from kashop.settings.table import Setting
+from kashop.settings.types import Setting
 from kashop.shop import Shop
 from kashop.web.admin.page import Shown, again, answer, see
+from kashop.web.forms import Form
 from kashop.web.guards import Needs, form_of
 from kashop.web.sessions import AnyRequest, actor_of, shop_of
 from kashop.web.themes import ThemeBroken, load_theme
@@ -28,18 +29,30 @@ async def change_settings(request: AnyRequest) -> Response[bytes] | Redirect:
     """Store those that differ, all or none."""
     shop, form = shop_of(request), form_of(request)
     try:
-        values: dict[str, object] = {}
-        for setting in _open_ones():
-            value: object = form.flag(setting.name) if setting.kind == "flag" else form.raw(setting.name).replace("\r\n", "\n")
-            is_sent = setting.kind == "flag" or setting.name in form
-            if is_sent and str(value) != str(shop.settings[setting.name]):
-                values[setting.name] = value
+        values = _sent(shop, form)
         _check_theme(shop, values)
         if values:
             await settings.change(shop, values, actor_of(request))
     except Invalid as refused:
         return await _page(request, again(request, form, refused), 422)
     return see("/admin/settings", "saved")
+
+
+def _sent(shop: Shop, form: Form) -> dict[str, object]:
+    """What was filled in and differs. A secret left empty stays as it is; its box clears it."""
+    values: dict[str, object] = {}
+    for setting in _open_ones():
+        if setting.kind == "secret":
+            typed = form.secret(setting.name)
+            if typed or form.flag(f"clear-{setting.name}"):
+                values[setting.name] = typed
+            continue
+        value: object = form.flag(setting.name) if setting.kind == "flag" else form.raw(setting.name).replace("\r\n", "\n")
+        is_sent = setting.kind == "flag" or setting.name in form
+        if is_sent and str(value) != str(shop.settings[setting.name]):
+            values[setting.name] = value
+    form.done()
+    return values
 
 
 def _check_theme(shop: Shop, values: dict[str, object]) -> None:

@@ -137,6 +137,8 @@ REASON = {
 }
 GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments", "vault": "Vault"}
 ALARM = {"tell": "Tell the owners", "seal": "Tell the owners and seal the vault"}
+GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments", "mail": "Mail", "notices": "Notices"}
+SECURITY = {"starttls": "STARTTLS", "tls": "TLS", "none": "Not encrypted"}
 JOB = {
     "watch_vault": "Seal and unseal as asked",
     "expire_orders": "End unpaid orders",
@@ -190,6 +192,7 @@ _KINDS = {
     "orders.late_payment": LATE,
     "vault.on_alarm": ALARM,
     "shop.locale": LOCALE,
+    "mail.security": SECURITY,
 }
 
 SAID = {

@@ -12,6 +12,7 @@ from tests.admin.desk import MANAGER, Desk, add_staff
 from tests.cast import OWNER
 
 OPEN = {("GET", "/admin/login"), ("POST", "/admin/login"), ("GET", "/admin/login/link"), ("POST", "/admin/login/link")}
+OPEN |= {("GET", "/admin/login/code"), ("POST", "/admin/login/code")}
 OPEN |= {("GET", "/admin/assets/{digest}/{name}")}
 
 ALL, LEADS, ONLY_OWNER = set(ROLES), {"owner", "manager"}, {"owner"}
@@ -24,6 +25,8 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/admin/account"): ALL,
     ("POST", "/admin/account/password"): ALL,
     ("POST", "/admin/account/sessions/{session}/end"): ALL,
+    ("GET", "/admin/step-up"): ALL,
+    ("POST", "/admin/step-up"): ALL,
     ("GET", "/admin/orders"): ALL,
     ("GET", "/admin/orders/{order_no}"): ALL,
     ("POST", "/admin/orders/{order_no}/note"): DESK,

@@ -52,8 +52,9 @@ def count_able_owners(db: Reader) -> int:
 
 def find_signed_in(db: Reader, session_hash: bytes) -> SignedIn | None:
     """Who a session stands for now and what they may do; None when it is unknown, worn out, or its account is disabled."""
-    sql = """SELECT s.session_hash, s.csrf_token, s.seen_at, s.stepped_up_at, s.expires_at, s.staff_id, a.email, a.role
-             FROM sessions s JOIN staff a ON a.staff_id = s.staff_id
+    sql = """SELECT s.session_hash, s.csrf_token, s.seen_at, s.stepped_up_at, s.expires_at, s.staff_id, a.email, a.role,
+               CASE WHEN t.staff_id IS NULL THEN 0 ELSE 1 END AS has_totp
+             FROM sessions s JOIN staff a ON a.staff_id = s.staff_id LEFT JOIN totp_seeds t ON t.staff_id = s.staff_id
              WHERE s.session_hash = :session_hash AND a.is_disabled = 0"""
     row = db.one(sql, SessionRow, session_hash=session_hash)
     if row is None:
@@ -67,6 +68,7 @@ def find_signed_in(db: Reader, session_hash: bytes) -> SignedIn | None:
         row.email,
         row.role,
         permissions(db, row.role),
+        bool(row.has_totp),
     )
     return found if is_alive(found, row.expires_at, db.now) else None
 

@@ -44,6 +44,7 @@ class SessionRow(msgspec.Struct, frozen=True):
     staff_id: int
     email: str
     role: str
+    has_totp: int
 
 
 class SignedIn(msgspec.Struct, frozen=True):
@@ -57,6 +58,8 @@ class SignedIn(msgspec.Struct, frozen=True):
     email: str
     role: str
     permissions: frozenset[str] = frozenset()
+    has_totp: bool = False
+    """Whether a code of an app proves who they are; otherwise their password does."""
 
     def may(self, permission: str) -> bool:
         """Whether they hold a permission."""

@@ -48,10 +48,11 @@ def enable(tx: Tx, staff_id: int, actor: Actor) -> None:
 
 
 def unlock(tx: Tx, staff_id: int, actor: Actor) -> None:
-    """Forget somebody's failed log-ins, so that they may try again at once."""
+    """Forget somebody's failed log-ins and wrong codes, so that they may try again at once."""
     reads.get(tx, staff_id)
     sql = "UPDATE staff SET failed_logins = 0, locked_until = 0 WHERE staff_id = :staff_id"
     tx.run(sql, staff_id=staff_id)
+    tx.run("UPDATE totp_seeds SET failures = 0, locked_until = 0 WHERE staff_id = :staff_id", staff_id=staff_id)
     audit.record(tx, "staff.unlocked", actor, ("staff", staff_id))
 
 
@@ -76,13 +77,18 @@ def note_failure(tx: Tx, staff_id: int, actor: Actor) -> int:
     return until
 
 
-def open_session(tx: Tx, staff_id: int, session_hash: bytes, csrf_token: str, browser: Browser, *, old: bytes) -> None:
-    """Log in: the browser's `old` session ends, a new one begins, the failures are forgotten."""
+def open_session(
+    tx: Tx, staff_id: int, session_hash: bytes, csrf_token: str, browser: Browser, *, old: bytes, is_proof: bool = False
+) -> None:
+    """Log in: the browser's `old` session ends, a new one begins, the failures are forgotten.
+
+    `is_proof`: what was shown to get in also proves, for the first minutes, who it is.
+    """
     end_session(tx, old)
     sql = """INSERT INTO sessions (session_hash, staff_id, csrf_token, created_at, seen_at, expires_at, ip,
-               user_agent)
+               user_agent, stepped_up_at)
              VALUES (:session_hash, :staff_id, :csrf_token, :created_at, :seen_at, :expires_at, :ip,
-               :user_agent)"""
+               :user_agent, :stepped_up_at)"""
     session = Session(
         session_hash,
         staff_id,
@@ -93,7 +99,8 @@ def open_session(tx: Tx, staff_id: int, session_hash: bytes, csrf_token: str, br
         browser.ip,
         browser.user_agent[:200],
     )
-    tx.run(sql, **{name: getattr(session, name) for name in session.__struct_fields__})
+    stepped_up_at = tx.now if is_proof else 0
+    tx.run(sql, **{name: getattr(session, name) for name in session.__struct_fields__}, stepped_up_at=stepped_up_at)
     sql = "UPDATE staff SET failed_logins = 0, locked_until = 0, seen_at = :now WHERE staff_id = :staff_id"
     tx.run(sql, now=tx.now, staff_id=staff_id)
     actor = Actor("staff", str(staff_id), browser.ip, session_hash.hex()[:16], browser.request_id)
@@ -115,7 +122,13 @@ def end_session(tx: Tx, session_hash: bytes) -> None:
 
 
 def end_sessions(tx: Tx, staff_id: int, *, keep: bytes = b"") -> int:
-    """Log somebody out everywhere but in `keep`; how many browsers that were."""
+    """Log somebody out everywhere but in `keep`, and spend what could still let them in; how many browsers that were."""
+    tx.run("DELETE FROM pending_logins WHERE staff_id = :staff_id", staff_id=staff_id)
+    tx.run(
+        "UPDATE password_resets SET used_at = :now WHERE staff_id = :staff_id AND used_at IS NULL",
+        now=tx.now,
+        staff_id=staff_id,
+    )
     tx.run(
         "UPDATE login_links SET used_at = :now WHERE staff_id = :staff_id AND used_at IS NULL",
         now=tx.now,

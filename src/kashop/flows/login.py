@@ -1,17 +1,20 @@
-"""Staff come in: by password, or once by a link; and go out.
+"""Staff come in: by password, or once by a link, and where it is enrolled by a code besides; and go out.
 
 Always true: a log-in makes a new session and ends the browser's old one; an unknown address, a wrong password
-and a disabled account are told apart neither by text nor by time; guessing is slowed for the account, for the
-client and for the whole shop, but not for a browser that has logged in before (abuse cases B01, B02, B05).
+and a disabled account are told apart neither by text nor by time; neither a password nor a link spares the code;
+guessing is slowed for the account, for the client and for the whole shop, but not for a browser that has logged in
+before (abuse cases B01, B02, B05).
 """
-
-import secrets
 
 import msgspec
 import structlog
 
 from kashop.accounts import reads, rules, writes
+from kashop.accounts.factors import reads as factor_reads
+from kashop.accounts.factors import writes as factor_writes
 from kashop.accounts.types import Browser, SignedIn, Staff
+from kashop.db import Tx
+from kashop.flows import devices, factors, suspicion
 from kashop.lib import ids
 from kashop.lib.actor import Actor
 from kashop.lib.errors import Denied, NotFound, Refusal, TooMany
@@ -20,7 +23,6 @@ from kashop.shop import Shop
 
 log = structlog.get_logger("kashop.login")
 
-_DEVICE = "staff device"
 _PER_ACCOUNT, _PER_CLIENT, _PER_SHOP, _PER_DEVICE = 10, 20, 300, 20
 _WINDOW = 600
 """Tries in so many seconds."""
@@ -33,6 +35,18 @@ class LoggedIn(msgspec.Struct, frozen=True):
     device: str
     staff_id: int
 
+    def __repr__(self) -> str:
+        return f"<LoggedIn {self.staff_id}>"
+
+
+class HalfWay(msgspec.Struct, frozen=True):
+    """The first proof was right; `pending` is what the browser shows with its code."""
+
+    pending: str
+
+    def __repr__(self) -> str:
+        return "<HalfWay>"
+
 
 class WrongLogin(Denied):
     """Address and password do not fit together."""
@@ -40,11 +54,11 @@ class WrongLogin(Denied):
     code = "wrong_login"
 
 
-async def log_in(shop: Shop, email: str, password: str, browser: Browser) -> LoggedIn:
-    """Open a session for an address and its password. Raises WrongLogin or TooMany."""
+async def log_in(shop: Shop, email: str, password: str, browser: Browser) -> LoggedIn | HalfWay:
+    """Open a session for an address and its password, or ask for a code first. Raises WrongLogin or TooMany."""
     email = rules.normal_email(email)[:254]
     staff = await shop.db.read(reads.find_by_email, email)
-    is_known = staff is not None and _is_device_of(shop, staff, browser.device)
+    is_known = staff is not None and devices.is_known(shop, staff, browser.device)
     _slow_down(shop, email, browser, is_known=is_known)
     if staff is not None and staff.locked_until > shop.clock.now() and not is_known:
         raise _wait((staff.locked_until - shop.clock.now()) // 1000 + 1)
@@ -53,16 +67,32 @@ async def log_in(shop: Shop, email: str, password: str, browser: Browser) -> Log
         await _note_failure(shop, staff, browser)
         raise WrongLogin("The e-mail address or the password is not right.")
     shop.limits.forgive("login account", email)
-    return await _open(shop, staff, browser)
+    return await _let_in(shop, staff, browser, is_proof=True)
 
 
-async def log_in_by_link(shop: Shop, token: str, browser: Browser) -> LoggedIn:
-    """Open a session for a one-time link. Raises NotFound."""
+async def log_in_by_link(shop: Shop, token: str, browser: Browser) -> LoggedIn | HalfWay:
+    """Open a session for a one-time link, or ask for a code first. Raises NotFound."""
     shop.limits.take("login link", one_client(browser.ip), most=30, seconds=_WINDOW)
     staff_id = await shop.db.write(writes.use_login_link, ids.digest(token))
     if staff_id is None:
         raise NotFound("This log-in link was used already, or its ten minutes are over.")
-    return await _open(shop, await shop.db.read(reads.get, staff_id), browser)
+    return await _let_in(shop, await shop.db.read(reads.get, staff_id), browser, is_proof=False)
+
+
+async def finish(shop: Shop, pending: str, code: str, browser: Browser) -> LoggedIn:
+    """Open the session that waited for a code. Raises NotFound, WrongCode, TooMany."""
+    staff = await shop.db.read(factor_reads.find_pending, ids.digest(pending))
+    if staff is None:
+        raise _too_late()
+    await factors.check(shop, staff, code, browser, Actor("anonymous", "", browser.ip, request_id=browser.request_id))
+    if await shop.db.write(factor_writes.take_pending, ids.digest(pending)) is None:
+        raise _too_late()
+    return await _open(shop, staff, browser, is_proof=True)
+
+
+async def is_half_way(shop: Shop, pending: str) -> bool:
+    """Whether a browser's log-in waits for its code."""
+    return bool(pending) and await shop.db.read(factor_reads.find_pending, ids.digest(pending)) is not None
 
 
 async def make_login_link(shop: Shop, staff_id: int, actor: Actor) -> str:
@@ -89,21 +119,52 @@ async def change_password(shop: Shop, signed_in: SignedIn, old: str, new: str, a
     if staff.password_hash and not await shop.staff_passwords.verify(staff.password_hash, old):
         raise WrongLogin("The present password is not right.")
     hashed = await shop.staff_passwords.hash(new)
-    await shop.db.write(writes.change_password, staff.staff_id, hashed, actor, keep=signed_in.session_hash)
+    await shop.db.write(_password_changed, signed_in, hashed, actor)
 
 
-async def _open(shop: Shop, staff: Staff, browser: Browser) -> LoggedIn:
+def _password_changed(tx: Tx, me: SignedIn, hashed: str, actor: Actor) -> None:
+    writes.change_password(tx, me.staff_id, hashed, actor, keep=me.session_hash)
+    if not me.has_totp:  # where there are codes, a password proves nothing
+        factor_writes.step_up(tx, me.staff_id, me.session_hash, actor, how="password")
+
+
+async def _let_in(shop: Shop, staff: Staff, browser: Browser, *, is_proof: bool) -> LoggedIn | HalfWay:
+    if await shop.db.read(factor_reads.find_seed, staff.staff_id) is None:
+        return await _open(shop, staff, browser, is_proof=is_proof)
+    pending = ids.token()
+    await shop.db.write(factor_writes.add_pending, staff.staff_id, ids.digest(pending))
+    return HalfWay(pending)
+
+
+async def _open(shop: Shop, staff: Staff, browser: Browser, *, is_proof: bool) -> LoggedIn:
     session, csrf_token = ids.token(), ids.token()
+    is_known = devices.is_known(shop, staff, browser.device)
+    await shop.db.write(_opened, staff, ids.digest(session), csrf_token, browser, is_known=is_known, is_proof=is_proof)
+    return LoggedIn(session, devices.proof_for(shop, staff), staff.staff_id)
+
+
+def _opened(
+    tx: Tx, staff: Staff, session_hash: bytes, csrf_token: str, browser: Browser, *, is_known: bool, is_proof: bool
+) -> None:
+    actor = Actor("staff", str(staff.staff_id), browser.ip, session_hash.hex()[:16], browser.request_id)
+    suspicion.look_at(tx, staff, browser, actor, is_known=is_known)
     old = ids.digest(browser.session) if browser.session else b""
-    await shop.db.write(writes.open_session, staff.staff_id, ids.digest(session), csrf_token, browser, old=old)
-    return LoggedIn(session, _device_of(shop, staff), staff.staff_id)
+    writes.open_session(tx, staff.staff_id, session_hash, csrf_token, browser, old=old, is_proof=is_proof)
 
 
 async def _note_failure(shop: Shop, staff: Staff | None, browser: Browser) -> None:
+    """Both ways are one commit, so that a clock outside does not tell them apart."""
     log.warning("log-in failed", is_known_account=staff is not None, ip=browser.ip)
+    if staff is None:
+        await shop.db.write(factor_writes.count_unknown)
+    else:
+        await shop.db.write(_failed, staff, browser)
+
+
+def _failed(tx: Tx, staff: Staff, browser: Browser) -> None:
     actor = Actor("anonymous", "", browser.ip, request_id=browser.request_id)
-    if staff is not None:
-        await shop.db.write(writes.note_failure, staff.staff_id, actor)
+    if writes.note_failure(tx, staff.staff_id, actor):
+        suspicion.warn(tx, staff, "failures", browser)
 
 
 def _slow_down(shop: Shop, email: str, browser: Browser, *, is_known: bool) -> None:
@@ -123,16 +184,5 @@ def _wait(seconds: int) -> Refusal:
     return TooMany("Too many log-ins failed. Please wait {minutes} min.", retry_after=max(1, seconds), minutes=minutes)
 
 
-def _device_of(shop: Shop, staff: Staff) -> str:
-    nonce = secrets.token_urlsafe(9)
-    return f"{nonce}.{shop.keyring.sign(_DEVICE, _device_text(staff, nonce))}"
-
-
-def _is_device_of(shop: Shop, staff: Staff, device: str) -> bool:
-    nonce, _, mac = device.partition(".")
-    return bool(mac) and shop.keyring.is_signed(_DEVICE, _device_text(staff, nonce), mac)
-
-
-def _device_text(staff: Staff, nonce: str) -> str:
-    """Bound to the password too: a changed one makes every device a stranger."""
-    return f"{staff.staff_id}/{nonce}/{staff.password_hash[-16:]}"
+def _too_late() -> NotFound:
+    return NotFound("This log-in took too long. Please begin again.")

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from kashop.accounts import writes as accounts
+from kashop.accounts.factors import writes as factors
 from kashop.flows import attempts, checkout, deliver, settings, settle, vault
 from kashop.lib.actor import SYSTEM
 from kashop.lib.clock import DAY, SECOND
@@ -68,7 +69,7 @@ async def forget(shop: Shop) -> int:
     now = shop.clock.now()
     keep = shop.settings.number("callbacks.keep_days") * DAY
     dropped = await shop.db.write(payment_writes.forget_callbacks, rejected_before=now - 7 * DAY, before=now - keep, limit=1000)
-    dropped += await shop.db.write(accounts.sweep)
+    dropped += await shop.db.write(accounts.sweep) + await shop.db.write(factors.sweep)
     return dropped + await shop.db.write(order_writes.forget_keys, now - 2 * DAY, limit=1000)
 
 

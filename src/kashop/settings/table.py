@@ -147,6 +147,15 @@ SETTINGS: dict[str, Setting] = {
             most=200,
         ),
         Setting(
+            name="staff.require_totp",
+            group="staff",
+            kind="choice",
+            default="off",
+            choices=("off", "owners", "all"),
+            label="Who must use one-time codes",
+            help="Whoever is concerned sets up an app at the next page they open, and can do nothing else before.",
+        ),
+        Setting(
             name="orders.late_payment",
             group="orders",
             kind="choice",

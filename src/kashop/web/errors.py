@@ -86,6 +86,7 @@ class Page(msgspec.Struct, frozen=True):
     message: str
     complaints: tuple[tuple[str, str], ...]
     request_id: str
+    code: str = ""
 
 
 PageMaker = Callable[[Scope, Page], str | None]
@@ -172,6 +173,7 @@ def _page(scope: Scope, problem: Problem, words: Catalogue) -> Page:
         message=words.say(problem.message, problem.detail),
         complaints=tuple((e.field, words.field_error(e)) for e in problem.fields),
         request_id=_request_id(scope),
+        code=problem.code,
     )
 
 

@@ -63,7 +63,7 @@ def is_open(path: str) -> bool:
 
 def _step_up_first(connection: AnyConnection) -> Problem:
     request = cast(AnyRequest, connection)
-    message = "Confirm that it is you: this needs your password or a code from your app, not older than five minutes."
+    message = "Before this, confirm that it is you: by your password, or by a code from your app where you use one."
     if request.method not in ("GET", "HEAD"):
         return Problem(403, "step_up_required", message)
     return Problem(

@@ -10,6 +10,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 
+from kashop.accounts.factors.rules import PENDING as PENDING_LIFETIME
 from kashop.accounts.rules import LIFETIME
 from kashop.accounts.types import Browser, SignedIn
 from kashop.flows import login
@@ -21,7 +22,7 @@ from kashop.shop import Shop
 AnyRequest = Request[Any, Any, Any]
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
-SESSION, DEVICE = "kashop_staff", "kashop_device"
+SESSION, DEVICE, PENDING = "kashop_staff", "kashop_device", "kashop_login"
 _DEVICE_LIFETIME = 180 * DAY
 
 
@@ -89,11 +90,17 @@ def gone_cookie() -> Cookie:
     return _cookie(SESSION, "", 0, is_https=False)
 
 
-def _cookie(name: str, value: str, lifetime: int, is_https: bool) -> Cookie:
+def pending_cookie(shop: Shop, pending: str) -> Cookie:
+    """What a browser keeps between its two proofs; sent to the log-in alone. An empty one takes it away."""
+    is_https = shop.base_url.startswith("https://")
+    return _cookie(PENDING, pending, PENDING_LIFETIME if pending else 0, is_https, path="/admin/login")
+
+
+def _cookie(name: str, value: str, lifetime: int, is_https: bool, *, path: str = "/admin") -> Cookie:
     return Cookie(
         key=name,
         value=value,
-        path="/admin",
+        path=path,
         max_age=lifetime // SECOND,
         httponly=True,
         samesite="lax",

@@ -15,12 +15,14 @@ from kashop.web.admin import (
     products,
     settings,
     staff,
+    step_up,
     stock,
 )
 
 _PAGES = (
     assets,
     login,
+    step_up,
     dashboard,
     orders,
     exceptions,

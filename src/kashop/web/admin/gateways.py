@@ -31,7 +31,7 @@ async def new_gateway(request: AnyRequest, kind: FromPath[str]) -> Response[byte
     return _page(request, _kind(shop_of(request), kind), None)
 
 
-@post("/admin/gateways/new/{kind:str}", guards=[Needs("gateways.edit")])
+@post("/admin/gateways/new/{kind:str}", guards=[Needs("gateways.edit", step_up=True)])
 async def add_gateway(request: AnyRequest, kind: FromPath[str]) -> Response[bytes] | Redirect:
     """Add an account."""
     found = _kind(shop_of(request), kind)
@@ -49,20 +49,20 @@ async def gateway_page(request: AnyRequest, name: FromPath[str]) -> Response[byt
     return _page(request, shop_of(request).plugins.gateway_types.get(account.type), account)
 
 
-@post("/admin/gateways/{name:str}", guards=[Needs("gateways.edit")])
+@post("/admin/gateways/{name:str}", guards=[Needs("gateways.edit", step_up=True)])
 async def edit_gateway(request: AnyRequest, name: FromPath[str]) -> Response[bytes] | Redirect:
     """Change an account."""
     account = await _account(request, name)
     return await _save(request, _kind(shop_of(request), account.type), account, name)
 
 
-@post("/admin/gateways/{name:str}/enable", guards=[Needs("gateways.edit")])
+@post("/admin/gateways/{name:str}/enable", guards=[Needs("gateways.edit", step_up=True)])
 async def enable(request: AnyRequest, name: FromPath[str]) -> Response[bytes] | Redirect:
     """Offer it to buyers."""
     return await _switch(request, name, is_enabled=True)
 
 
-@post("/admin/gateways/{name:str}/disable", guards=[Needs("gateways.edit")])
+@post("/admin/gateways/{name:str}/disable", guards=[Needs("gateways.edit", step_up=True)])
 async def disable(request: AnyRequest, name: FromPath[str]) -> Response[bytes] | Redirect:
     """Offer it no more. Callbacks for payments that are on their way are still read."""
     return await _switch(request, name, is_enabled=False)

@@ -7,7 +7,7 @@ link only to who may follow it.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader
@@ -127,7 +127,7 @@ class Panel:
         """The panel's page that says no."""
         if not scope.get("path", "").startswith("/admin"):
             return None
-        return self.draw(scope, "error.html", page=page)
+        return self.draw(scope, "error.html", page=page, back=_asked_from(scope))
 
 
 def answer(request: AnyRequest, template: str, *, status: int = 200, **context: Any) -> Response[bytes]:
@@ -178,6 +178,12 @@ def panel_of(request: AnyRequest) -> Panel:
     return cast(Panel, request.app.state.panel)
 
 
+def panel_path(wanted: str) -> str:
+    """Where to go on to: a page of the panel and nothing else."""
+    is_ours = wanted.startswith("/admin/") and wanted.isascii() and wanted.isprintable()
+    return wanted if is_ours and "\\" not in wanted and "//" not in wanted else "/admin"
+
+
 def row_id(text: str) -> int:
     """A row's number out of a path. Raises NotFound for anything that cannot be one."""
     if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
@@ -189,6 +195,14 @@ def cursor(request: AnyRequest, name: str = "before", *, default: int = 2**62) -
     """A list's cursor out of the query; a strange one is the default."""
     text = request.query_params.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else default
+
+
+def _asked_from(scope: Any) -> str:
+    """The page of the panel that a form was on: as the browser tells, or else the form's own address."""
+    told = urlsplit(dict(scope.get("headers", ())).get(b"referer", b"").decode("latin-1"))
+    path = told.path + (f"?{told.query}" if told.query else "")
+    found = panel_path(path if told.path.startswith("/admin/") else scope.get("path", ""))
+    return "/admin" if found.startswith("/admin/step-up") else found
 
 
 def _csrf(staff: SignedIn | None) -> Markup:

@@ -24,7 +24,7 @@ async def settings_page(request: AnyRequest) -> Response[bytes]:
     return await _page(request)
 
 
-@post("/admin/settings", guards=[Needs("settings.edit")])
+@post("/admin/settings", guards=[Needs("settings.edit", step_up=True)])
 async def change_settings(request: AnyRequest) -> Response[bytes] | Redirect:
     """Store those that differ, all or none."""
     shop, form = shop_of(request), form_of(request)

@@ -19,7 +19,7 @@ async def staff_list(request: AnyRequest) -> Response[bytes]:
     return await _page(request)
 
 
-@post("/admin/staff", guards=[Needs("staff.edit")])
+@post("/admin/staff", guards=[Needs("staff.edit", step_up=True)])
 async def add_staff(request: AnyRequest) -> Response[bytes]:
     """Let somebody new in; the link to pass on is shown once."""
     shop, form = shop_of(request), form_of(request)
@@ -33,7 +33,7 @@ async def add_staff(request: AnyRequest) -> Response[bytes]:
     return await _page(request, link=link, link_for=email)
 
 
-@post("/admin/staff/{staff:str}/role", guards=[Needs("staff.edit")])
+@post("/admin/staff/{staff:str}/role", guards=[Needs("staff.edit", step_up=True)])
 async def change_role(request: AnyRequest, staff: FromPath[str]) -> Response[bytes] | Redirect:
     """Give another role; it holds at once."""
     form = form_of(request)
@@ -48,7 +48,7 @@ async def change_role(request: AnyRequest, staff: FromPath[str]) -> Response[byt
     return see("/admin/staff", "saved")
 
 
-@post("/admin/staff/{staff:str}/disable", guards=[Needs("staff.edit")])
+@post("/admin/staff/{staff:str}/disable", guards=[Needs("staff.edit", step_up=True)])
 async def disable(request: AnyRequest, staff: FromPath[str]) -> Response[bytes] | Redirect:
     """Let somebody in no more; their sessions end."""
     try:
@@ -58,14 +58,14 @@ async def disable(request: AnyRequest, staff: FromPath[str]) -> Response[bytes] 
     return see("/admin/staff", "disabled")
 
 
-@post("/admin/staff/{staff:str}/enable", guards=[Needs("staff.edit")])
+@post("/admin/staff/{staff:str}/enable", guards=[Needs("staff.edit", step_up=True)])
 async def enable(request: AnyRequest, staff: FromPath[str]) -> Redirect:
     """Let somebody in again."""
     await shop_of(request).db.write(writes.enable, row_id(staff), actor_of(request))
     return see("/admin/staff", "enabled")
 
 
-@post("/admin/staff/{staff:str}/link", guards=[Needs("staff.edit")])
+@post("/admin/staff/{staff:str}/link", guards=[Needs("staff.edit", step_up=True)])
 async def make_link(request: AnyRequest, staff: FromPath[str]) -> Response[bytes]:
     """A one-time link for somebody who cannot log in, shown once."""
     shop = shop_of(request)

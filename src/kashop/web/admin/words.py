@@ -74,6 +74,7 @@ STOCK = {"exact": "Exact number", "level": "Plenty / few / none", "hidden": "Not
 BATCH = {"importing": "Not finished", "done": "Done"}
 FORMAT = {"txt": "Text, one code a line", "csv": "CSV", "tsv": "TSV", "xlsx": "Excel", "jsonl": "JSON lines"}
 LATE = {"deliver": "Deliver if stock is left", "hold": "Hand it to staff"}
+REQUIRE_TOTP = {"off": "Nobody", "owners": "Owners", "all": "Everybody"}
 LOCALE = {"zh_Hans": "简体中文", "en": "English"}
 
 QUESTION = {
@@ -139,6 +140,7 @@ GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments", "vault": "V
 ALARM = {"tell": "Tell the owners", "seal": "Tell the owners and seal the vault"}
 GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments", "mail": "Mail", "notices": "Notices"}
 SECURITY = {"starttls": "STARTTLS", "tls": "TLS", "none": "Not encrypted"}
+GROUP = {"shop": "Shop", "staff": "Staff", "orders": "Orders", "payments": "Payments"}
 JOB = {
     "watch_vault": "Seal and unseal as asked",
     "expire_orders": "End unpaid orders",
@@ -193,6 +195,7 @@ _KINDS = {
     "vault.on_alarm": ALARM,
     "shop.locale": LOCALE,
     "mail.security": SECURITY,
+    "staff.require_totp": REQUIRE_TOTP,
 }
 
 SAID = {

@@ -17,6 +17,7 @@ ROOMS = {
     "payments",
     "risk",
     "settings",
+    "supply",
     "vault",
 }
 TEXT = {

@@ -8,7 +8,7 @@ import msgspec
 
 from kashop.accounts import writes as accounts
 from kashop.accounts.factors import writes as factors
-from kashop.flows import attempts, checkout, deliver, settings, settle, vault
+from kashop.flows import attempts, checkout, deliver, settings, settle, supply, vault
 from kashop.lib.actor import SYSTEM
 from kashop.lib.clock import DAY, SECOND
 from kashop.orders import reads as orders
@@ -64,12 +64,18 @@ async def _all(works: Iterable[Coroutine[Any, Any, bool]]) -> int:
     return sum(did is True for did in ended)
 
 
+async def open_sealed(shop: Shop) -> int:
+    """Open suppliers' batches that wait."""
+    return await supply.open_due(shop)
+
+
 async def forget(shop: Shop) -> int:
-    """Drop callbacks, idempotency keys and staff sessions past their keeping."""
+    """Drop callbacks, idempotency keys, staff sessions and import keys past their keeping."""
     now = shop.clock.now()
     keep = shop.settings.number("callbacks.keep_days") * DAY
     dropped = await shop.db.write(payment_writes.forget_callbacks, rejected_before=now - 7 * DAY, before=now - keep, limit=1000)
     dropped += await shop.db.write(accounts.sweep) + await shop.db.write(factors.sweep)
+    dropped += await supply.forget_keys(shop)
     return dropped + await shop.db.write(order_writes.forget_keys, now - 2 * DAY, limit=1000)
 
 
@@ -90,6 +96,7 @@ SCHEDULE = (
     Job("query_attempts", 10, query_attempts),
     Job("sweep_undelivered", 15, sweep_undelivered),
     Job("read_callbacks", 20, read_callbacks),
+    Job("open_sealed", 10, open_sealed),
     Job("reload_settings", 10, reload_settings),
     Job("forget", 600, forget),
 )

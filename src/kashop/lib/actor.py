@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """`kind` is buyer, staff, system, gateway or cli; `ref` names which one; `ip` is the socket's or trusted proxy's word."""
+    """`kind` is buyer, staff, supplier, system, gateway or cli; `ref` names which one; `ip` is the socket's or a proxy's word."""
 
     kind: str
     ref: str = ""

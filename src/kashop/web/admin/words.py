@@ -147,6 +147,7 @@ JOB = {
     "query_attempts": "Ask gateways about open payments",
     "sweep_undelivered": "Deliver what waits",
     "read_callbacks": "Read callbacks left unread",
+    "open_sealed": "Open suppliers' batches",
     "reload_settings": "Take up changed settings",
     "forget": "Drop what is past its keeping",
 }

@@ -68,10 +68,18 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/admin/staff/{staff}/disable"): ONLY_OWNER,
     ("POST", "/admin/staff/{staff}/enable"): ONLY_OWNER,
     ("POST", "/admin/staff/{staff}/link"): ONLY_OWNER,
+    ("GET", "/admin/vault"): LEADS | {"auditor"},
+    ("POST", "/admin/vault/seal"): ONLY_OWNER,
+    ("POST", "/admin/vault/unseal"): ONLY_OWNER,
+    ("POST", "/admin/vault/unseal/keyfile"): ONLY_OWNER,
+    ("POST", "/admin/vault/passphrases"): ONLY_OWNER,
+    ("POST", "/admin/vault/keyfile"): ONLY_OWNER,
+    ("POST", "/admin/vault/recovery"): ONLY_OWNER,
+    ("POST", "/admin/vault/methods/{method}/drop"): ONLY_OWNER,
     ("GET", "/admin/jobs"): LEADS | {"auditor"},
 }
 COMING = {"codes.view", "codes.edit", "codes.void", "codes.reveal", "codes.export", "codes.approve", "suppliers.edit"}
-COMING |= {"audit.view", "vault.view", "vault.edit"}
+COMING |= {"audit.view"}
 JSON = {"accept": "application/json"}
 STRANGE = ["x", "%00", "%ff", "0", "-1", "1e3", "9223372036854775808", "9" * 400, "<script>", "' OR 1=1 --", "%E5%95%86"]
 

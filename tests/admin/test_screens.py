@@ -36,6 +36,7 @@ PAGES = (
     "/gateways/new/practice",
     "/settings",
     "/staff",
+    "/vault",
     "/jobs",
     "/account",
     "/nothing",

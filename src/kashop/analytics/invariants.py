@@ -25,6 +25,8 @@ class Invariant(msgspec.Struct, frozen=True, kw_only=True):
     looks: tuple[Callable[[Reader], Witness | None], ...] = ()
     key_looks: tuple[Callable[[Reader, Keyring], Witness | None], ...] = ()
     is_deep: bool = False
+    needs_vault: bool = False
+    """Only an unsealed shop can look."""
 
     def first_witness(self, db: Reader, keyring: Keyring) -> Witness | None:
         """What breaks it, or None."""
@@ -131,6 +133,7 @@ INVARIANTS: tuple[Invariant, ...] = (
         statement="every code opens in its own place, and nowhere else",
         key_looks=(seals.codes_open,),
         is_deep=True,
+        needs_vault=True,
     ),
     Invariant(id="I-27", statement="no nonce is used twice under a key", looks=(seals.nonces_differ,), is_deep=True),
     Invariant(

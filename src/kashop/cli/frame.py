@@ -1,8 +1,10 @@
 """What the commands have in common: where the shop is, an open shop, who acts."""
 
 import asyncio
+import ctypes
 import os
 import pwd
+import resource
 import sys
 from collections.abc import Awaitable, Callable
 from functools import cache
@@ -22,6 +24,7 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 SERVER_DATA = Path("/var/lib/kashop")
+_PR_SET_DUMPABLE = 4
 
 
 def data_option(command: F) -> F:
@@ -54,6 +57,7 @@ def default_data() -> Path:
 
 def run(data: Path, work: Callable[[Shop], Awaitable[T]]) -> T:
     """Open the shop, work, close it: beside a running server as well as alone."""
+    keep_memory_private()
     config = configured(data)
     logs.configure(config.log_format, "warning")
     return asyncio.run(_run(config, work))
@@ -65,6 +69,12 @@ async def _run(config: Config, work: Callable[[Shop], Awaitable[T]]) -> T:
         return await work(shop)
     finally:
         await shop.close()
+
+
+def keep_memory_private() -> None:
+    """No core dump and no stranger's debugger: the keys are in this process's memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def configured(data: Path, **given: Any) -> Config:

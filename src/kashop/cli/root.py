@@ -21,7 +21,7 @@ COMMANDS = {
     "order": "Orders: show, list, exceptions, confirm, cancel, deliver.",
     "setting": "What the merchant may choose: list, get, set, clear.",
     "admin": "The staff: create, list, reset-password, unlock, link, disable.",
-    "vault": "The keys: status.",
+    "vault": "The keys: status, seal, unseal, rotate, rekey, recover.",
     "audit": "The chain of events: verify, head.",
     "check": "Look for anything that must never be: stock, orders, money, seals.",
     "doctor": "Look for anything about this installation that should be mended.",

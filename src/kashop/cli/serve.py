@@ -1,8 +1,6 @@
 """`kashop serve`: the shop at work. One process for each data directory."""
 
 import asyncio
-import ctypes
-import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -23,7 +21,6 @@ from kashop.web.protocol import BoundedProtocol
 
 GRACE_SECONDS = 5
 BACKLOG = 2048
-_PR_SET_DUMPABLE = 4
 
 
 @click.command()
@@ -57,7 +54,7 @@ def work(
     welcome: Callable[[Shop], Awaitable[str]] | None = None,
 ) -> None:
     """Be the shop of a data directory until told to stop. `welcome` makes the text that is printed once it answers."""
-    keep_memory_private()
+    frame.keep_memory_private()
     sock = _bound(config) if with_web else None
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -65,12 +62,6 @@ def work(
     finally:
         if sock is not None:
             sock.close()
-
-
-def keep_memory_private() -> None:
-    """No core dump and no stranger's debugger: the keys are in this process's memory."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _bound(config: Config) -> socket.socket:

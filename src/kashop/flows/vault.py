@@ -39,7 +39,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     is_sealed: bool
     state: SealState
     methods: list[RootCopy]
-    data_keys: int
     waiting: int
 
 
@@ -63,7 +62,6 @@ def _status(db: Reader, *, is_sealed: bool) -> Status:
         is_sealed=is_sealed,
         state=reads.seal_state(db),
         methods=[copy for copy in reads.all_roots(db) if copy.method in METHODS],
-        data_keys=len(reads.data_keys(db)),
         waiting=orders.count_open_of_kind(db, "sealed"),
     )
 
@@ -212,9 +210,9 @@ def _alarm(tx: Tx, where: str) -> None:
 # --- what unseals it ---------------------------------------------------------------------------------------------------
 
 
-async def add_passphrase(shop: Shop, passphrase: str, label: str, actor: Actor) -> None:
-    """One more passphrase that unseals. Raises Invalid, Conflict or Sealed."""
-    unseal.checked_passphrase(passphrase)
+async def add_passphrase(shop: Shop, passphrase: str, label: str, actor: Actor, *, field: str = "passphrase") -> None:
+    """One more passphrase that unseals. Raises Invalid for `field`, Conflict or Sealed."""
+    unseal.checked_passphrase(passphrase, field=field)
     params = unseal.new_stretch()
     secret = await asyncio.to_thread(unseal.passphrase_key, passphrase, params)
     wrapped = shop.keyring.wrap_root(secret, method="passphrase")

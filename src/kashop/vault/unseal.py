@@ -96,13 +96,13 @@ def passphrase_key(passphrase: str, params: str) -> bytes:
     )
 
 
-def checked_passphrase(passphrase: str) -> str:
-    """A passphrase that may be set. Raises Invalid for `passphrase`."""
+def checked_passphrase(passphrase: str, *, field: str = "passphrase") -> str:
+    """A passphrase that may be set. Raises Invalid for `field`."""
     if not LEAST_PASSPHRASE <= len(passphrase) <= MOST_PASSPHRASE:
         least, most = LEAST_PASSPHRASE, MOST_PASSPHRASE
-        raise Invalid.of("passphrase", "From {least} to {most} characters.", least=least, most=most)
+        raise Invalid.of(field, "From {least} to {most} characters.", least=least, most=most)
     if len(set(passphrase)) < 6:
-        raise Invalid.of("passphrase", "Too easy to guess: avoid names, repetition and well-known passwords.")
+        raise Invalid.of(field, "Too easy to guess: avoid names, repetition and well-known passwords.")
     return passphrase
 
 

@@ -17,6 +17,7 @@ from kashop.web.admin import (
     staff,
     step_up,
     stock,
+    vault,
 )
 
 _PAGES = (
@@ -33,6 +34,7 @@ _PAGES = (
     gateways,
     settings,
     staff,
+    vault,
     jobs,
 )
 route_handlers: list[ControllerRouterHandler] = [handler for page in _PAGES for handler in page.route_handlers]

@@ -72,6 +72,7 @@ NAV = (
     Link("/admin/gateways", "Gateways", "gateways.view"),
     Link("/admin/settings", "Settings", "settings.edit"),
     Link("/admin/staff", "Staff", "staff.edit"),
+    Link("/admin/vault", "Vault", "vault.view"),
     Link("/admin/jobs", "Jobs", "jobs.view"),
 )
 
@@ -117,6 +118,7 @@ class Panel:
             "currency": self._shop.settings.text("shop.currency"),
             "is_practice": self._shop.settings.flag("shop.practice"),
             "languages": [(n, babel_locale(n).get_language_name(n) or n) for n in self._environments],
+            "is_sealed": self._shop.keyring.is_sealed,
             "said": words.SAID.get(_query(scope).get("said", ""), ""),
             "form": Shown(),
             **context,

@@ -141,6 +141,12 @@ ALARM = {"tell": "Tell the owners", "seal": "Tell the owners and seal the vault"
 GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments", "mail": "Mail", "notices": "Notices"}
 SECURITY = {"starttls": "STARTTLS", "tls": "TLS", "none": "Not encrypted"}
 GROUP = {"shop": "Shop", "staff": "Staff", "orders": "Orders", "payments": "Payments"}
+SEALED_WHY = {
+    "start": "The server started and nobody has unsealed it yet",
+    "asked": "Somebody sealed it",
+    "alarm": "An alarm sealed it",
+}
+UNSEAL = {"keyfile": "Key file", "passphrase": "Passphrase", "recovery": "Recovery code"}
 JOB = {
     "watch_vault": "Seal and unseal as asked",
     "expire_orders": "End unpaid orders",
@@ -169,6 +175,8 @@ FLAW = {"currency": "Another currency", "method": "Another method", "transaction
 ENCODING = {"utf-8": "UTF-8", "gbk": "GBK", "gb18030": "GB18030", "big5": "Big5"}
 
 _KINDS = {
+    "sealed_why": SEALED_WHY,
+    "unseal": UNSEAL,
     "encoding": ENCODING,
     "fact": FACT,
     "flaw": FLAW,
@@ -216,6 +224,9 @@ SAID = {
     "ended": "The session is ended.",
     "logged_out": "You are logged out.",
     "imported": "The import is done.",
+    "sealed": "The vault is sealed.",
+    "unsealed": "The vault is unsealed.",
+    "removed": "Removed.",
 }
 """What a page says after a change, by the short word in its address."""
 

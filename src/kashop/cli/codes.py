@@ -131,6 +131,7 @@ def _column(text: str | None) -> Any:
 
 def _tell(report: restock.Report) -> None:
     shape = report.shape
+    assert shape is not None
     parts = [shape.format, shape.encoding, f"separator {shape.separator!r}" if shape.separator else None]
     parts += [f"sheet {shape.sheet}" if shape.sheet else None]
     if shape.header:

@@ -4,8 +4,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from kashop.flows.restock import Report
 
 
@@ -17,10 +15,11 @@ def name_of(path: Path) -> str:
 def told(report: Report) -> dict[str, Any]:
     """A report for a script: the shape without its samples."""
     shape = report.shape
-    values = {name: getattr(report, name) for name in report.__struct_fields__ if name != "shape"}
+    assert shape is not None
+    values = {name: getattr(report, name) for name in report.__struct_fields__ if name not in ("shape", "samples")}
     return {
         **values,
-        "rejects": [msgspec.structs.asdict(r) for r in report.rejects],
+        "rejects": [{"row": r.row, "reason": r.reason} for r in report.rejects],
         "shape": {
             "format": shape.format,
             "encoding": shape.encoding,

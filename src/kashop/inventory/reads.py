@@ -1,8 +1,8 @@
 """Looks at the stock."""
 
 from kashop.db import Reader
-from kashop.inventory.types import DEFAULT_POOL, Batch, Count, OwnedCode, Pool
-from kashop.lib.errors import Invalid
+from kashop.inventory.types import DEFAULT_POOL, Batch, BatchCounts, Count, Intake, KnownCode, OwnedCode, Pool, Rejects
+from kashop.lib.errors import Invalid, NotFound
 
 
 def pool_of(db: Reader, channel: str) -> int:
@@ -46,9 +46,13 @@ def find_code(db: Reader, fingerprint: bytes) -> int | None:
     return code_id
 
 
-def known_fingerprints(db: Reader, fingerprints: list[bytes]) -> set[bytes]:
-    """Which of these the shop has ever held, whatever became of them."""
-    return {f for f in fingerprints if find_code(db, f) is not None}
+def known_codes(db: Reader, fingerprints: list[bytes]) -> list[KnownCode]:
+    """Those of these that the shop has ever held, whatever became of them. One statement, however many are asked for."""
+    sql = """WITH RECURSIVE given (packed) AS (SELECT COALESCE((SELECT fingerprint FROM codes WHERE 1 = 0), :packed)),
+               places (n) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT n + 1 FROM places WHERE n + 1 < :count)
+             SELECT c.code_id, c.fingerprint, c.status
+             FROM places CROSS JOIN given JOIN codes c ON c.fingerprint = substr(given.packed, CAST(n * 32 + 1 AS INTEGER), 32)"""
+    return db.all(sql, KnownCode, packed=b"".join(fingerprints), count=len(fingerprints)) if fingerprints else []
 
 
 def owned_codes(db: Reader, line_id: int) -> list[OwnedCode]:
@@ -58,9 +62,61 @@ def owned_codes(db: Reader, line_id: int) -> list[OwnedCode]:
     return db.all(sql, OwnedCode, line_id=line_id)
 
 
-def batches(db: Reader, *, limit: int = 200) -> list[Batch]:
+def batches(db: Reader, *, before: int = 2**62, limit: int = 200) -> list[Batch]:
     """The newest imports first."""
-    sql = """SELECT batch_id, product_id, sku_id, pool_id, kind, name, source, cost_minor, expires_on, note, status, imported,
-               duplicates, bad, created_by, created_at
-             FROM batches WHERE kind = 'import' ORDER BY batch_id DESC LIMIT :limit"""
-    return db.all(sql, Batch, limit=limit)
+    sql = """SELECT batch_id, product_id, sku_id, pool_id, kind, name, source, source_digest, supplier, cost_minor, expires_on,
+               note, status, imported, duplicates, bad, taken_back, rows_total, rows_read, created_by, created_at, touched_at,
+               ended_at
+             FROM batches WHERE kind = 'import' AND batch_id < :before ORDER BY batch_id DESC LIMIT :limit"""
+    return db.all(sql, Batch, before=before, limit=limit)
+
+
+def get_batch(db: Reader, batch_id: int) -> Batch:
+    """One import. Raises NotFound."""
+    sql = """SELECT batch_id, product_id, sku_id, pool_id, kind, name, source, source_digest, supplier, cost_minor, expires_on,
+               note, status, imported, duplicates, bad, taken_back, rows_total, rows_read, created_by, created_at, touched_at,
+               ended_at
+             FROM batches WHERE batch_id = :batch_id AND kind = 'import'"""
+    found = db.one(sql, Batch, batch_id=batch_id)
+    if found is None:
+        raise NotFound("There is no such batch.")
+    return found
+
+
+def batches_of_file(db: Reader, digest: bytes) -> list[Batch]:
+    """The imports of the very same file, newest first."""
+    sql = """SELECT batch_id, product_id, sku_id, pool_id, kind, name, source, source_digest, supplier, cost_minor, expires_on,
+               note, status, imported, duplicates, bad, taken_back, rows_total, rows_read, created_by, created_at, touched_at,
+               ended_at
+             FROM batches WHERE source_digest = :digest AND kind = 'import' ORDER BY batch_id DESC LIMIT 5"""
+    return db.all(sql, Batch, digest=digest)
+
+
+def find_intake(db: Reader, batch_id: int) -> Intake | None:
+    """Where a batch's codes go."""
+    sql = "SELECT product_id, sku_id, pool_id, status FROM batches WHERE batch_id = :batch_id"
+    return db.one(sql, Intake, batch_id=batch_id)
+
+
+def batch_counts(db: Reader, batch_id: int) -> BatchCounts:
+    """What became of a batch's codes, counted."""
+    sql = """SELECT COALESCE(SUM(CASE WHEN status = 'free' THEN 1 ELSE 0 END), 0) AS free,
+               COALESCE(SUM(CASE WHEN status = 'held' THEN 1 ELSE 0 END), 0) AS held,
+               COALESCE(SUM(CASE WHEN status = 'sold' THEN 1 ELSE 0 END), 0) AS sold,
+               COALESCE(SUM(CASE WHEN status = 'void' THEN 1 ELSE 0 END), 0) AS void
+             FROM codes WHERE batch_id = :batch_id"""
+    found = db.one(sql, BatchCounts, batch_id=batch_id)
+    assert found is not None
+    return found
+
+
+def free_codes_of(db: Reader, batch_id: int, *, limit: int) -> list[KnownCode]:
+    """Some codes of a batch that are free."""
+    sql = """SELECT code_id, fingerprint, status FROM codes WHERE batch_id = :batch_id AND status = 'free'
+             ORDER BY code_id LIMIT :limit"""
+    return db.all(sql, KnownCode, batch_id=batch_id, limit=limit)
+
+
+def find_rejects(db: Reader, batch_id: int) -> Rejects | None:
+    """Which rows an import left out."""
+    return db.one("SELECT listed, content FROM batch_rejects WHERE batch_id = :batch_id", Rejects, batch_id=batch_id)

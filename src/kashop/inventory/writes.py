@@ -4,58 +4,121 @@ import msgspec
 
 from kashop.audit.writes import record
 from kashop.db import Tx
-from kashop.inventory.types import BatchDraft, SealedCode
+from kashop.inventory import reads
+from kashop.inventory.types import Added, BatchDraft, Ending, SealedCode
 from kashop.lib.actor import Actor
-from kashop.lib.errors import SoldOut
+from kashop.lib.errors import Conflict, SoldOut
+from kashop.vault.reads import find_data_key
+
+
+class BatchStopped(Conflict):
+    """The batch takes no more codes: somebody ended its import."""
+
+    code = "batch_stopped"
+
+
+class OldEpoch(Conflict):
+    """The product has a newer data key than these codes are sealed under: seal them again."""
+
+    code = "old_epoch"
 
 
 def open_batch(tx: Tx, draft: BatchDraft, actor: Actor) -> int:
     """Begin an import; its id."""
     sql = """INSERT INTO batches (product_id, sku_id, pool_id, kind, name, source, source_digest, supplier, note, cost_minor,
-               expires_on, status, created_by, created_at)
+               expires_on, rows_total, status, created_by, created_at, touched_at)
              VALUES (:product_id, :sku_id, :pool_id, :kind, :name, :source, :source_digest, :supplier, :note, :cost_minor,
-               :expires_on, 'importing', :by, :now)
+               :expires_on, :rows_total, 'importing', :by, :now, :now)
              RETURNING batch_id"""
     batch_id = int(tx.value(sql, by=str(actor), now=tx.now, **msgspec.structs.asdict(draft)))
     record(tx, "batch.opened", actor, ("batch", batch_id), sku=draft.sku_id, pool=draft.pool_id, batch=draft.name)
     return batch_id
 
 
-def add_codes(tx: Tx, batch_id: int, codes: list[SealedCode]) -> int:
-    """Put one chunk of a batch on the shelf; how many were new. Those the shop has ever held are counted as duplicates."""
+def add_codes(tx: Tx, batch_id: int, codes: list[SealedCode], *, rows_read: int = 0, known: int = 0) -> Added:
+    """Put one chunk of a batch on the shelf, whole or not at all; what the shop has ever held is left out and named.
+
+    `known` were left out before. Raises BatchStopped, and OldEpoch while any is not sealed under the product's newest key: epochs
+    never mix.
+    """
+    intake = reads.find_intake(tx, batch_id)
+    if intake is None or intake.status != "importing":
+        raise BatchStopped("The import was stopped.")
+    refuse_old_epoch(tx, intake.product_id, codes)
     sql = """INSERT INTO codes (code_id, product_id, sku_id, pool_id, batch_id, epoch, sealed, fingerprint, status, cost_minor,
                expires_on, changed_at)
-             SELECT :code_id, product_id, sku_id, pool_id, batch_id, :epoch, :sealed, :fingerprint, 'free', :cost_minor,
-               :expires_on, :now
-             FROM batches WHERE batch_id = :batch_id
+             VALUES (:code_id, :product_id, :sku_id, :pool_id, :batch_id, :epoch, :sealed, :fingerprint, 'free', :cost_minor,
+               :expires_on, :now)
              ON CONFLICT (fingerprint) DO NOTHING"""
-    rows = [{**msgspec.structs.asdict(code), "batch_id": batch_id, "now": tx.now} for code in codes]
-    added = tx.many(sql, rows)
-    sql = """UPDATE batches SET imported = imported + :added, duplicates = duplicates + :duplicates
+    place = {
+        "product_id": intake.product_id,
+        "sku_id": intake.sku_id,
+        "pool_id": intake.pool_id,
+        "batch_id": batch_id,
+        "now": tx.now,
+    }
+    added = tx.many(sql, [_row(code, place) for code in codes]) if codes else 0
+    sql = """UPDATE batches SET imported = imported + :added, duplicates = duplicates + :duplicates, rows_read = :rows_read,
+               touched_at = :now
              WHERE batch_id = :batch_id"""
-    tx.run(sql, batch_id=batch_id, added=added, duplicates=len(codes) - added)
-    sql = """INSERT INTO stock_counts (sku_id, pool_id, free)
-             SELECT sku_id, pool_id, CAST(:added AS BIGINT) FROM batches WHERE batch_id = :batch_id
+    duplicates = known + len(codes) - added
+    tx.run(sql, batch_id=batch_id, added=added, duplicates=duplicates, rows_read=rows_read, now=tx.now)
+    sql = """INSERT INTO stock_counts (sku_id, pool_id, free) VALUES (:sku_id, :pool_id, :added)
              ON CONFLICT (sku_id, pool_id) DO UPDATE SET free = stock_counts.free + excluded.free"""
-    tx.run(sql, batch_id=batch_id, added=added)
-    return added
+    tx.run(sql, sku_id=intake.sku_id, pool_id=intake.pool_id, added=added)
+    return Added(added, {} if added == len(codes) else _brought_by_others(tx, codes))
 
 
-def close_batch(tx: Tx, batch_id: int, *, duplicates: int, bad: int, actor: Actor) -> None:
-    """End an import; `duplicates` are those found within the file itself."""
-    sql = """UPDATE batches SET status = 'done', duplicates = duplicates + :duplicates, bad = :bad
-             WHERE batch_id = :batch_id AND status = 'importing' RETURNING imported"""
-    imported = tx.value(sql, batch_id=batch_id, duplicates=duplicates, bad=bad)
-    if imported is not None:
-        record(
-            tx,
-            "batch.imported",
-            actor,
-            ("batch", batch_id),
-            imported=imported,
-            duplicates=duplicates,
-            bad=bad,
-        )
+def _row(code: SealedCode, place: dict[str, int]) -> dict[str, object]:
+    # spelt out: asdict would be a tenth of an import's time
+    return {
+        "code_id": code.code_id,
+        "epoch": code.epoch,
+        "sealed": code.sealed,
+        "fingerprint": code.fingerprint,
+        "cost_minor": code.cost_minor,
+        "expires_on": code.expires_on,
+        **place,
+    }
+
+
+def _brought_by_others(tx: Tx, codes: list[SealedCode]) -> dict[bytes, str]:
+    ours = {code.code_id for code in codes}
+    return {c.fingerprint: c.status for c in reads.known_codes(tx, [c.fingerprint for c in codes]) if c.code_id not in ours}
+
+
+def refuse_old_epoch(tx: Tx, product_id: int, codes: list[SealedCode]) -> None:
+    """Raises OldEpoch unless every code is sealed under the product's newest data key."""
+    newest = find_data_key(tx, product_id)
+    if newest is None or any(code.epoch != newest.epoch for code in codes):
+        raise OldEpoch("The keys were changed meanwhile. Please try again.")
+
+
+def close_batch(tx: Tx, batch_id: int, ending: Ending, actor: Actor, *, digest: bytes) -> str:
+    """End an import; its status then. The one row of the audit that tells the whole import, with the digest of its file."""
+    sql = """UPDATE batches SET status = CASE WHEN status = 'importing' THEN 'done' ELSE status END,
+               duplicates = duplicates + :duplicates, bad = :bad, rows_read = :rows_read, touched_at = :now, ended_at = :now
+             WHERE batch_id = :batch_id AND ended_at IS NULL RETURNING imported"""
+    values = {"duplicates": ending.duplicates, "bad": ending.bad, "rows_read": ending.rows_read}
+    imported = tx.value(sql, batch_id=batch_id, now=tx.now, **values)
+    if imported is None:
+        return "done"
+    if ending.rejects.listed:
+        sql = "INSERT INTO batch_rejects (batch_id, listed, content) VALUES (:batch_id, :listed, :content)"
+        tx.run(sql, batch_id=batch_id, listed=ending.rejects.listed, content=ending.rejects.content)
+    batch = reads.get_batch(tx, batch_id)
+    told = {"imported": imported, "duplicates": batch.duplicates, "bad": ending.bad, "rows": ending.rows_read}
+    record(tx, "batch.imported", actor, ("batch", batch_id), digest=digest.hex(), status=batch.status, **told)
+    return batch.status
+
+
+def stop_batch(tx: Tx, batch_id: int, actor: Actor, *, why: str = "cancelled") -> bool:
+    """Let an import take no more codes; whether it was at work. What it has brought stays."""
+    sql = "UPDATE batches SET status = 'stopped', touched_at = :now WHERE batch_id = :batch_id AND status = 'importing'"
+    if not tx.run(sql, batch_id=batch_id, now=tx.now):
+        return False
+    record(tx, "batch.stopped", actor, ("batch", batch_id), why=why)
+    return True
 
 
 def hold(tx: Tx, *, line_id: int, sku_id: int, pool_id: int, quantity: int, until: int) -> None:
@@ -112,7 +175,8 @@ def void(tx: Tx, code_id: int, *, reason: str, actor: Actor) -> bool:
 
 
 def add_sold(tx: Tx, draft: BatchDraft, codes: list[SealedCode], *, line_id: int, actor: Actor) -> list[int]:
-    """What staff deliver by hand goes into the vault already sold to its line; the codes' ids."""
+    """What staff deliver by hand goes into the vault already sold to its line; the codes' ids. Raises OldEpoch."""
+    refuse_old_epoch(tx, draft.product_id, codes)
     batch_id = open_batch(tx, draft, actor)
     sql = """INSERT INTO codes (code_id, product_id, sku_id, pool_id, batch_id, epoch, sealed, fingerprint, status, line_id,
                cost_minor, expires_on, changed_at)
@@ -125,8 +189,8 @@ def add_sold(tx: Tx, draft: BatchDraft, codes: list[SealedCode], *, line_id: int
         "batch_id": batch_id,
     }
     tx.many(sql, [{**msgspec.structs.asdict(code), **where, "line_id": line_id, "now": tx.now} for code in codes])
-    sql = "UPDATE batches SET imported = :count, status = 'done' WHERE batch_id = :batch_id"
-    tx.run(sql, batch_id=batch_id, count=len(codes))
+    sql = "UPDATE batches SET imported = :count, status = 'done', ended_at = :now WHERE batch_id = :batch_id"
+    tx.run(sql, batch_id=batch_id, count=len(codes), now=tx.now)
     sql = """INSERT INTO stock_counts (sku_id, pool_id, sold) VALUES (:sku_id, :pool_id, :count)
              ON CONFLICT (sku_id, pool_id) DO UPDATE SET sold = stock_counts.sold + excluded.sold"""
     tx.run(sql, sku_id=draft.sku_id, pool_id=draft.pool_id, count=len(codes))

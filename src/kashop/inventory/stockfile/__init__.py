@@ -10,7 +10,7 @@ the order in the file. Where the names do not tell, the merchant is asked.
 """
 
 from kashop.inventory.stockfile.cells import fingerprint_text
-from kashop.inventory.stockfile.read import inspect, rows
+from kashop.inventory.stockfile.read import inspect, rows, rows_of
 from kashop.inventory.stockfile.types import CODE_LIMIT, ENCODINGS, FORMATS, Row, Rules, Shape
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "fingerprint_text",
     "inspect",
     "rows",
+    "rows_of",
 ]

@@ -1,7 +1,7 @@
 """The two questions about a stock file: what is it, and which rows does it hold."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from kashop.inventory.stockfile import cells, columns, decode, sheets, tables
@@ -62,6 +62,14 @@ def rows(data: bytes | BinaryIO, name: str, rules: Rules) -> Iterator[Row]:
     if choice.question:
         raise Invalid("Please correct the marked fields.", fields=[choice.question])
     return _rows(table, width, choice, rules.joiner)
+
+
+def rows_of(codes: Iterable[str]) -> Iterator[Row]:
+    """Rows of codes that are in memory, one each, numbered from 1 and judged like the lines of a plain text file."""
+    for number, code in enumerate(codes, 1):
+        text = code.strip(cells.OUTER)
+        if text:
+            yield _row(Record(number, [text]), 1, Choice((0,)), "")
 
 
 def _look(data: bytes | BinaryIO, name: str, rules: Rules) -> tuple[Table, int, Choice]:

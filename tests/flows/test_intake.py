@@ -15,9 +15,9 @@ from kashop.inventory import reads as inventory
 from kashop.inventory import writes as stock_writes
 from kashop.inventory.types import SealedCode
 from kashop.lib.actor import CLI
-from kashop.lib.errors import Invalid, Unavailable
+from kashop.lib.errors import Invalid
 from kashop.shop import Shop
-from kashop.vault import Keyring
+from kashop.vault import Keyring, Sealed
 from kashop.vault.reads import find_data_key
 from tests.cast import add_product
 
@@ -148,14 +148,28 @@ async def test_a_watcher_cancels_while_the_file_is_still_read(shop: Shop) -> Non
     assert await shop.db.read(inventory.batches) == []
 
 
-async def test_e14_while_sealed_it_is_refused_before_anything_is_read(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_e14_while_sealed_it_is_refused_before_anything_is_read(shop: Shop) -> None:
     await add_product(shop, "goods")
     file = io.BytesIO(b"A-1\n")
-    monkeypatch.setattr(type(shop.keyring), "is_sealed", property(lambda self: True), raising=False)
-    with pytest.raises(Unavailable) as refused:
+    shop.keyring.seal()
+    with pytest.raises(Sealed):
         await restock.import_codes(shop, Source(file=file, name="a.txt", product="goods"), CLI)
-    assert refused.value.code == "sealed"
     assert file.tell() == 0
+
+
+async def test_e14_sealed_meanwhile_it_ends_with_what_is_on_the_shelf(shop: Shop) -> None:
+    await add_product(shop, "goods")
+    progress = Progress()
+    importing = asyncio.create_task(restock.import_codes(shop, source(lines(0, 9 * pace.CHUNK)), CLI, progress=progress))
+    await shelved_at_least(progress, pace.CHUNK)
+    shop.keyring.seal()
+    with pytest.raises(Sealed):
+        await importing
+    batch = await shop.db.read(inventory.get_batch, progress.batch_id or 0)
+    assert batch.status == "stopped"
+    assert batch.imported == await free(shop) < 9 * pace.CHUNK
+    assert batch.imported % pace.CHUNK == 0
+    assert '"why":"sealed"' in (await shop.db.read(_events, "batch.stopped"))[0]
 
 
 async def test_e14_codes_of_an_old_epoch_are_never_shelved(shop: Shop) -> None:

@@ -17,8 +17,9 @@ from kashop.inventory import reads, stockfile, writes
 from kashop.inventory.types import BatchDraft, Ending, Rejects
 from kashop.lib import money
 from kashop.lib.actor import Actor
-from kashop.lib.errors import Conflict, Invalid, NotFound, Refusal, Unavailable
+from kashop.lib.errors import Conflict, Invalid, NotFound, Refusal
 from kashop.shop import Shop
+from kashop.vault import Sealed
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -33,7 +34,7 @@ async def import_codes(
 ) -> Report:
     """Import stock files into one SKU, or only say what that would do.
 
-    Raises Invalid, for a file or the rules; Unavailable (`sealed`), before anything is read, while the vault is sealed.
+    Raises Invalid, for a file or the rules; Sealed, before anything is read, while the vault is.
     """
     refuse_sealed(shop)
     progress = progress or Progress()
@@ -72,9 +73,9 @@ async def inspect(shop: Shop, source: StockFile | Source) -> stockfile.Shape:
 
 
 def refuse_sealed(shop: Shop) -> None:
-    """Raises Unavailable (`sealed`) while the vault is sealed: no code can be fingerprinted or sealed then."""
-    if getattr(shop.keyring, "is_sealed", False):
-        raise Unavailable("The vault is sealed: nothing can be imported until it is unsealed.", code="sealed")
+    """Raises Sealed while the vault is: no code can be fingerprinted or sealed then."""
+    if shop.keyring.is_sealed:
+        raise Sealed
 
 
 async def _bring(

@@ -97,7 +97,7 @@ CRIMES = [
     ("I-30", without_constraints("codes") + "UPDATE codes SET fingerprint = (SELECT MIN(fingerprint) FROM codes)"),
     ("I-32", f"{FREE_EVENTS} UPDATE events SET reason = 'x' WHERE seq = 5"),
     ("I-32", f"{FREE_EVENTS} DELETE FROM events WHERE seq = 5"),
-    ("I-32", "UPDATE event_personal SET value = '{}' WHERE personal_id = 1"),
+    ("I-32", "DROP TRIGGER event_personal_only_erased; UPDATE event_personal SET value = '{}' WHERE personal_id = 1"),
     ("I-36", "UPDATE idempotency SET order_id = 999999"),
     ("I-36", "UPDATE idempotency SET order_id = (SELECT MAX(order_id) FROM orders)"),
     ("I-36", "INSERT INTO idempotency SELECT scope || 'x', key_hash, request_digest, order_id, created_at FROM idempotency"),

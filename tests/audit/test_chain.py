@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from kashop.audit import reads
+from kashop.audit import reads, writes
+from kashop.audit.chain import reads as chain
 from kashop.audit.writes import record
+from kashop.flows import checkpoint
 from kashop.lib.actor import Actor
 from kashop.shop import Shop
-from tests.cast import config
+from tests.cast import TestClock, config
 
 WHO = Actor("staff", "1", ip="203.0.113.9")
 
@@ -19,7 +21,7 @@ async def test_events_follow_one_another(shop: Shop) -> None:
     for n in range(5):
         await shop.db.write(record, "thing.done", WHO, ("thing", n), count=n)
     assert (await shop.db.read(reads.head)).seq == first + 5
-    assert await shop.db.read(reads.broken_link) is None
+    assert (await shop.db.read(chain.verify)).flaw is None
     (told,) = await shop.db.read(reads.timeline, "thing", 3)
     assert (told.name, told.payload, told.personal) == ("thing.done", '{"count":3}', '{"ip":"203.0.113.9"}')
 
@@ -27,12 +29,12 @@ async def test_events_follow_one_another(shop: Shop) -> None:
 @pytest.mark.parametrize(
     "crime",
     [
-        "UPDATE events SET reason = 'x' WHERE seq = 3",
-        "UPDATE events SET at = at + 1 WHERE seq = 3",
-        "UPDATE events SET object_id = 99 WHERE seq = 3",
-        "UPDATE events SET personal_hash = zeroblob(32) WHERE seq = 3",
-        "DELETE FROM events WHERE seq = 3",
-        "UPDATE events SET seq = CASE seq WHEN 3 THEN -4 WHEN 4 THEN 3 END WHERE seq IN (3, 4)",
+        "UPDATE events SET reason = 'x' WHERE seq = 4",
+        "UPDATE events SET at = at + 1 WHERE seq = 4",
+        "UPDATE events SET object_id = 99 WHERE seq = 4",
+        "UPDATE events SET personal_hash = zeroblob(32) WHERE seq = 4",
+        "DELETE FROM events WHERE seq = 4",
+        "UPDATE events SET seq = 99 WHERE seq = 4",
     ],
 )
 async def test_every_crime_is_found_where_it_was_done(data: Path, crime: str) -> None:
@@ -47,13 +49,68 @@ async def test_every_crime_is_found_where_it_was_done(data: Path, crime: str) ->
     con.commit()
     con.close()
     shop = await Shop.open(config(data))
-    assert await shop.db.read(reads.broken_link) == 3
+    flaw = (await shop.db.read(chain.verify)).flaw
+    assert flaw is not None
+    assert flaw.seq == 4
     await shop.close()
 
 
-async def test_a_person_can_be_forgotten(shop: Shop, data: Path) -> None:
-    await shop.db.write(record, "thing.done", WHO, ("thing", 1), personal={"contact": "a@example.com"})
-    await shop.db.write(lambda tx: tx.run("DELETE FROM event_personal"))
-    assert await shop.db.read(reads.broken_link) is None
+async def test_a_person_can_be_forgotten(shop: Shop, data: Path, clock: TestClock) -> None:
+    await shop.db.write(record, "thing.done", WHO, ("thing", 1), personal={"contact": "somebody@forgotten.example"})
+    assert b"somebody@forgotten.example" in await bytes_of(shop, data)
+    assert await checkpoint.forget_personal(shop) == 0
+    clock.pass_time(hours=24 * 1097)
+    await shop.db.write(record, "thing.done", WHO, ("thing", 2))
+    assert await checkpoint.forget_personal(shop) == 2  # the founding's event has some too
+    assert await checkpoint.forget_personal(shop) == 0
+    verdict = await shop.db.read(chain.verify)
+    assert (verdict.flaw, verdict.erased) == (None, 2)
     (told,) = await shop.db.read(reads.timeline, "thing", 1)
     assert told.personal is None
+    (kept,) = await shop.db.read(reads.timeline, "thing", 2)
+    assert kept.personal == '{"ip":"203.0.113.9"}'
+    assert b"somebody@forgotten.example" not in await bytes_of(shop, data)
+
+
+async def bytes_of(shop: Shop, data: Path) -> bytes:
+    """The database file, all that is in the log written into it."""
+    await shop.db.write(lambda tx: tx.run("UPDATE pools SET name = name"))
+    con = sqlite3.connect(data / "kashop.db")
+    con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    con.close()
+    return b"".join(data.joinpath(name).read_bytes() for name in ("kashop.db", "kashop.db-wal"))
+
+
+async def test_erasing_goes_by_chunks_and_never_twice(shop: Shop, clock: TestClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writes, "ERASED_AT_ONCE", 3)
+    for n in range(10):
+        await shop.db.write(record, "thing.done", WHO, ("thing", n))
+    clock.pass_time(hours=24 * 1097)
+    assert await checkpoint.forget_personal(shop) == 11
+    told = [e for e in await shop.db.read(reads.page, 0) if e.name == "personal.erased"]
+    assert [e.payload for e in told] == [
+        '{"through":3,"values":1}',
+        '{"through":6,"values":3}',
+        '{"through":9,"values":3}',
+        '{"through":12,"values":3}',
+        '{"through":13,"values":1}',
+    ]
+    assert (await shop.db.read(chain.verify)).flaw is None
+
+
+@pytest.mark.parametrize(
+    "crime",
+    [
+        "UPDATE event_personal SET value = '{}' WHERE personal_id = 1",
+        "UPDATE event_personal SET personal_id = 99 WHERE personal_id = 1",
+        "DELETE FROM event_personal",
+        "UPDATE events SET reason = 'x'",
+        "DELETE FROM events",
+        "UPDATE audit_checkpoints SET note = 'x'",
+        "DELETE FROM audit_checkpoints",
+    ],
+)
+async def test_the_database_itself_refuses_to_change_history(shop: Shop, crime: str) -> None:
+    await checkpoint.make(shop)
+    with pytest.raises(sqlite3.IntegrityError, match=r"never|only ever"):
+        await shop.db.write(lambda tx: tx.run(crime))

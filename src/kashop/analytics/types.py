@@ -43,15 +43,6 @@ class PricedLine(msgspec.Struct, frozen=True):
     prices: str
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """Personal values beside the hash that stands for them in the chain."""
-
-    seq: int
-    personal_hash: bytes
-    salt: bytes
-    value: str
-
-
 class Delivery(msgspec.Struct, frozen=True):
     """The payload of `line.delivered`."""
 

@@ -1,7 +1,9 @@
-"""Looks at the river."""
+"""Looks at the river, its signer and its checkpoints."""
+
+import msgspec
 
 from kashop.audit import rules
-from kashop.audit.types import Event, Head, Told
+from kashop.audit.types import Checkpoint, Event, Head, Signer, Told
 from kashop.db import Reader
 
 
@@ -22,18 +24,59 @@ def page(db: Reader, after: int, *, limit: int = 500) -> list[Event]:
 def timeline(db: Reader, object_kind: str, object_id: int, *, limit: int = 200) -> list[Told]:
     """What happened to one thing, oldest first."""
     sql = """SELECT e.seq, e.at, e.name, e.actor_kind, e.actor_ref, e.reason, e.payload, p.value AS personal
-             FROM events e LEFT JOIN event_personal p ON p.personal_id = e.personal_id
+             FROM events e LEFT JOIN event_personal p ON p.personal_id = e.personal_id AND p.value <> ''
              WHERE e.object_kind = :kind AND e.object_id = :id ORDER BY e.seq LIMIT :limit"""
     return db.all(sql, Told, kind=object_kind, id=object_id, limit=limit)
 
 
-def broken_link(db: Reader, *, chunk: int = 2000) -> int | None:
-    """The first seq that does not follow from the one before it, or None when the chain is whole."""
-    seq, prev = 0, rules.GENESIS
-    while events := page(db, seq, limit=chunk):
-        for event in events:
-            seq += 1
-            if event.seq != seq or event.prev_hash != prev or rules.chained(event) != event.hash:
-                return seq
-            prev = event.hash
-    return None
+def last_before(db: Reader, moment: int) -> int:
+    """The last event from before a moment; 0 if there is none."""
+    return int(db.value("SELECT seq FROM events WHERE at < :moment ORDER BY at DESC, seq DESC LIMIT 1", moment=moment) or 0)
+
+
+def erased_through(db: Reader) -> int:
+    """Up to which event personal values were erased."""
+    sql = "SELECT payload FROM events WHERE name = 'personal.erased' ORDER BY seq DESC LIMIT 1"
+    newest = db.value(sql)
+    return int(msgspec.json.decode(newest, type=dict[str, int])["through"]) if newest else 0
+
+
+def signer(db: Reader) -> Signer | None:
+    """Who signs now; None before the first."""
+    sql = "SELECT name, public_key, sealed_seed FROM audit_signers ORDER BY signer_id DESC LIMIT 1"
+    return db.one(sql, Signer)
+
+
+def newest_checkpoint(db: Reader) -> Checkpoint | None:
+    """The last note on the chain."""
+    return next(iter(checkpoints(db, limit=1)), None)
+
+
+def checkpoints(db: Reader, before: int = 2**62, *, limit: int = 50) -> list[Checkpoint]:
+    """Notes on the chain, the newest first."""
+    sql = """SELECT seq, hash, at, note, pushed_at, acknowledged_at, acknowledged_by FROM audit_checkpoints
+             WHERE seq < :before ORDER BY seq DESC LIMIT :limit"""
+    return db.all(sql, Checkpoint, before=before, limit=limit)
+
+
+def find_checkpoint(db: Reader, seq: int) -> Checkpoint | None:
+    """The note on the first `seq` events."""
+    sql = """SELECT seq, hash, at, note, pushed_at, acknowledged_at, acknowledged_by FROM audit_checkpoints WHERE seq = :seq"""
+    return db.one(sql, Checkpoint, seq=seq)
+
+
+def acknowledged_to(db: Reader) -> int:
+    """The last event that something off the host stands witness for; 0 if none."""
+    sql = "SELECT seq FROM audit_checkpoints WHERE acknowledged_at IS NOT NULL ORDER BY seq DESC LIMIT 1"
+    return int(db.value(sql) or 0)
+
+
+def last_mailed_at(db: Reader) -> int:
+    """When a checkpoint last went by mail; 0: never."""
+    return int(db.value("SELECT at FROM audit_checkpoints WHERE is_mailed = 1 ORDER BY seq DESC LIMIT 1") or 0)
+
+
+def moment_of(db: Reader, seq: int) -> int | None:
+    """When an event was written; None if there is no such event."""
+    at: int | None = db.value("SELECT at FROM events WHERE seq = :seq", seq=seq)
+    return at

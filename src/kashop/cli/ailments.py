@@ -139,7 +139,7 @@ async def of_shop(shop: Shop, *, online: bool) -> list[Finding]:
     """What an open shop tells."""
     lock = shop.config.data / "kashop.lock"
     is_served = ServerLock(shop.config.data).holder() is not None and lock.stat().st_mtime < time.time() - SETTLED
-    found = list(await shop.db.read(_in_rows, is_served))
+    found = list(await shop.db.read(_in_rows, is_served, shop.settings.flag("shop.practice")))
     found += _plugins(shop)
     for account in await shop.db.read(payments.gateways):
         if account.type not in shop.plugins.gateway_types and account.is_enabled:
@@ -150,8 +150,8 @@ async def of_shop(shop: Shop, *, online: bool) -> list[Finding]:
     return found
 
 
-def _in_rows(db: Reader, is_served: bool) -> list[Finding]:
-    return [*_jobs(db, is_served), *_waiting(db), *_audit(audit.head(db), db)]
+def _in_rows(db: Reader, is_served: bool, is_practice: bool) -> list[Finding]:
+    return [*_jobs(db, is_served), *_waiting(db), *_audit(audit.head(db), db, is_practice=is_practice)]
 
 
 def _jobs(db: Reader, is_served: bool) -> Iterator[Finding]:
@@ -183,13 +183,22 @@ def _waiting(db: Reader) -> Iterator[Finding]:
         yield Finding("gateways", "note", "none is enabled: nobody can pay. `kashop gateway types`")
 
 
-def _audit(head: Head, db: Reader) -> Iterator[Finding]:
+def _audit(head: Head, db: Reader, *, is_practice: bool) -> Iterator[Finding]:
     newest = audit.page(db, head.seq - 1, limit=1)
     if newest and newest[0].at > db.now + 5 * MINUTE:
         yield Finding("clock", "mend", "the newest event is in the future: the machine's clock was set back")
-    yield Finding(
-        "audit", "ok", f"{head.seq} events, head {head.hash.hex()[:16]}…: note it elsewhere, then nobody can cut the chain unseen"
-    )
+    outside = audit.acknowledged_to(db)
+    waits_since = audit.moment_of(db, outside + 1)
+    if waits_since is not None and waits_since < db.now - DAY:
+        yield Finding(
+            "audit",
+            "note" if is_practice else "mend",
+            f"{head.seq} events, and for over a day nothing off this host has had a checkpoint (the last: event {outside}): "
+            "who owns this host could cut or rewrite them unseen. Set up mail, a webhook or a file for notices, or keep what "
+            "`kashop audit checkpoint` prints",
+        )
+    else:
+        yield Finding("audit", "ok", f"{head.seq} events, vouched for off this host up to event {outside}")
 
 
 def _plugins(shop: Shop) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ COMMANDS = {
     "setting": "What the merchant may choose: list, get, set, clear.",
     "admin": "The staff: create, list, reset-password, unlock, link, disable.",
     "vault": "The keys: status, seal, unseal, rotate, rekey, recover.",
-    "audit": "The chain of events: verify, head.",
+    "audit": "The chain of events: verify, checkpoint, pubkey, head.",
     "check": "Look for anything that must never be: stock, orders, money, seals.",
     "doctor": "Look for anything about this installation that should be mended.",
     "migrate": "Bring the database to this program's schema.",

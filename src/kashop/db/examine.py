@@ -4,17 +4,23 @@ Always true: it opens read-only, so it never writes and never checkpoints, besid
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from kashop.db import dialect, migrate
+from kashop.db import Reader, dialect, migrate
+from kashop.db.sqlite import SqliteTx
 
 _SCHEMA = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
 _RACE_FROM, _RACE_FIXED = (3, 7, 0), (3, 51, 3)
 _BACKPORTS = ((3, 44, 6), (3, 50, 7))
+
+
+class Unreadable(Exception):
+    """The file, or something in it, cannot be read."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -63,6 +69,53 @@ def settings(path: Path) -> Settings:
     """How the file is kept."""
     with _opened(path) as con:
         return Settings(*(con.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "page_count", "page_size")))
+
+
+def has_table(path: Path, name: str) -> bool:
+    """Whether the file has a table: one from an older kashop may lack it. Raises Unreadable."""
+    try:
+        with _still(path) as con:
+            return con.execute("PRAGMA table_info(" + name + ")").fetchone() is not None
+    except sqlite3.DatabaseError as error:
+        raise Unreadable(str(error)) from error
+
+
+@contextmanager
+def reading(path: Path, *, is_lenient: bool = False) -> Iterator[Reader]:
+    """One snapshot of the file for looks; beside a server too, and where nothing may be written.
+
+    `is_lenient` reads text that is none (slower), so that a look can say where it stands. Raises Unreadable.
+    """
+    try:
+        with _still(path) as con:
+            if is_lenient:
+                con.text_factory = lambda raw: raw.decode("utf-8", "replace")
+            con.execute("BEGIN")
+            yield SqliteTx(con, time.time_ns() // 1_000_000)
+    except sqlite3.DatabaseError as error:
+        raise Unreadable(str(error)) from error
+
+
+@contextmanager
+def _still(path: Path) -> Iterator[sqlite3.Connection]:
+    """Opened without leaving a trace. Only what somebody has open, going by the log's index, is read as a file that changes."""
+    if not path.exists():
+        raise FileNotFoundError(2, "No such file", str(path))
+    log, index = path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+    if log.exists() and index.exists():
+        how = "mode=ro"
+    elif log.exists() and log.stat().st_size:
+        how = "mode=ro&vfs=unix-none"  # no lock and no index in a file
+    else:
+        how = "immutable=1"
+    con = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=10, isolation_level=None)
+    try:
+        if "unix-none" in how:
+            con.execute("PRAGMA locking_mode=EXCLUSIVE")  # the index in memory
+        con.execute("PRAGMA temp_store=MEMORY")
+        yield con
+    finally:
+        con.close()
 
 
 def has_checkpoint_race(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:

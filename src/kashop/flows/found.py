@@ -10,9 +10,11 @@ from nacl.utils import random
 from kashop.accounts import writes as accounts
 from kashop.accounts.passwords import Passwords
 from kashop.accounts.rules import checked_email, checked_password
+from kashop.audit import writes as audit
 from kashop.audit.writes import record
 from kashop.db import Tx, migrate
 from kashop.db.sqlite import SqliteDb
+from kashop.flows.checkpoint import new_signer
 from kashop.lib.actor import CLI
 from kashop.lib.clock import Clock, SystemClock
 from kashop.lib.errors import Conflict
@@ -93,4 +95,5 @@ def _found(tx: Tx, charter: Charter, wishes: dict[str, str | bool], password_has
     for method, key in (("service", keyring.service_keys(root)), ("keyfile", root)):
         vault.add_root(tx, method=method, params="{}", wrapped=keyring.wrap_root(key, secret, shop_id=shop_id, method=method))
     accounts.add_staff(tx, charter.owner, "owner", password_hash, CLI)
+    audit.add_signer(tx, *new_signer(keyring.Keyring(shop_id, root), shop_id), CLI)
     record(tx, "shop.founded", CLI, ("shop", 0), currency=charter.currency, practice=charter.is_practice)

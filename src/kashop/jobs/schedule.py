@@ -8,7 +8,7 @@ import msgspec
 
 from kashop.accounts import writes as accounts
 from kashop.accounts.factors import writes as factors
-from kashop.flows import attempts, checkout, deliver, settings, settle, supply, vault
+from kashop.flows import attempts, checkout, checkpoint, deliver, settings, settle, supply, vault
 from kashop.lib.actor import SYSTEM
 from kashop.lib.clock import DAY, SECOND
 from kashop.orders import reads as orders
@@ -90,6 +90,16 @@ async def watch_vault(shop: Shop) -> int:
     return await vault.watch(shop)
 
 
+async def checkpoint_audit(shop: Shop) -> int:
+    """Sign the head of the audit after 1,000 events or ten minutes, and send it off the host."""
+    return await checkpoint.make_due(shop)
+
+
+async def forget_personal(shop: Shop) -> int:
+    """Erase personal values in the audit that are past their keeping."""
+    return await checkpoint.forget_personal(shop)
+
+
 SCHEDULE = (
     Job("watch_vault", 2, watch_vault),
     Job("expire_orders", 10, expire_orders),
@@ -99,4 +109,6 @@ SCHEDULE = (
     Job("open_sealed", 10, open_sealed),
     Job("reload_settings", 10, reload_settings),
     Job("forget", 600, forget),
+    Job("checkpoint_audit", 30, checkpoint_audit),
+    Job("forget_personal", 3600, forget_personal),
 )

@@ -183,6 +183,16 @@ SETTINGS: dict[str, Setting] = {
             label="Keep callbacks for",
             help="Days that raw callbacks are kept; rejected ones are kept for seven.",
         ),
+        Setting(
+            name="audit.keep_personal_days",
+            group="audit",
+            kind="number",
+            default=1095,
+            least=0,
+            most=36500,
+            label="Keep personal details in the audit for",
+            help="Days after which addresses and contacts in old events are erased; the events stay. 0 keeps them for ever.",
+        ),
         *_MAIL,
         *_NOTICES,
     )

@@ -136,7 +136,7 @@ REASON = {
     "outer_space": "Begins or ends with a space",
     "number_cell": "A number cell: leading zeros may be lost",
 }
-GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments", "vault": "Vault"}
+GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments", "audit": "Audit", "vault": "Vault"}
 ALARM = {"tell": "Tell the owners", "seal": "Tell the owners and seal the vault"}
 GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments", "mail": "Mail", "notices": "Notices"}
 SECURITY = {"starttls": "STARTTLS", "tls": "TLS", "none": "Not encrypted"}
@@ -156,6 +156,8 @@ JOB = {
     "open_sealed": "Open suppliers' batches",
     "reload_settings": "Take up changed settings",
     "forget": "Drop what is past its keeping",
+    "checkpoint_audit": "Sign the audit and send the note off the host",
+    "forget_personal": "Erase old personal details in the audit",
 }
 ORIGIN = {"bundled": "In the box", "package": "Package", "file": "File"}
 

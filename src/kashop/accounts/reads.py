@@ -45,6 +45,11 @@ def owner_addresses(db: Reader) -> list[str]:
     return db.values("SELECT email FROM staff WHERE role = 'owner' AND is_disabled = 0 ORDER BY staff_id")
 
 
+def who_may(db: Reader, permission: str) -> list[Staff]:
+    """Everybody who can log in and holds a permission now."""
+    return [s for s in everyone(db) if not s.is_disabled and permission in permissions(db, s.role)]
+
+
 def count_able_owners(db: Reader) -> int:
     """Owners who are not disabled."""
     return int(db.value("SELECT count(*) FROM staff WHERE role = 'owner' AND is_disabled = 0"))

@@ -3,7 +3,7 @@
 import msgspec
 
 from kashop.audit import rules
-from kashop.audit.types import Checkpoint, Event, Head, Signer, Told
+from kashop.audit.types import Act, Checkpoint, Event, Head, Signer, Told
 from kashop.db import Reader
 
 
@@ -80,3 +80,12 @@ def moment_of(db: Reader, seq: int) -> int | None:
     """When an event was written; None if there is no such event."""
     at: int | None = db.value("SELECT at FROM events WHERE seq = :seq", seq=seq)
     return at
+
+
+def acts_since(db: Reader, name: str, actor_kind: str, actor_ref: str, since: int, *, limit: int = 20_000) -> list[Act]:
+    """What a member of staff or a terminal did of one kind since a moment, newest first."""
+    sql = """SELECT at, payload FROM events
+             WHERE actor_kind = :kind AND actor_kind IN ('staff', 'cli') AND actor_ref = :ref AND seq >= :first AND name = :name
+             ORDER BY seq DESC LIMIT :limit"""
+    first = last_before(db, since) + 1
+    return db.all(sql, Act, name=name, first=first, kind=actor_kind, ref=actor_ref, limit=limit)

@@ -101,3 +101,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     stored: int = 0
     outside: int = 0
     signed_to: int = 0
+
+
+class Act(msgspec.Struct, frozen=True):
+    """When somebody did something, and what the event says of it as JSON."""
+
+    at: int
+    payload: str

@@ -5,6 +5,7 @@ import msgspec
 from kashop.audit.writes import record
 from kashop.db import Tx
 from kashop.inventory import reads
+from kashop.inventory.codelist.reads import get as get_code
 from kashop.inventory.types import Added, BatchDraft, Ending, SealedCode
 from kashop.lib.actor import Actor
 from kashop.lib.errors import Conflict, SoldOut
@@ -195,3 +196,20 @@ def add_sold(tx: Tx, draft: BatchDraft, codes: list[SealedCode], *, line_id: int
              ON CONFLICT (sku_id, pool_id) DO UPDATE SET sold = stock_counts.sold + excluded.sold"""
     tx.run(sql, sku_id=draft.sku_id, pool_id=draft.pool_id, count=len(codes))
     return [code.code_id for code in codes]
+
+
+def edit_code(tx: Tx, code_id: int, *, version: int, cost_minor: int, expires_on: str, note: str, actor: Actor) -> bool:
+    """Change what is noted of a code; whether nobody and nothing had changed it since `version`, its `changed_at`."""
+    before = get_code(tx, code_id)
+    # one moment later than any change that the editor can have seen, so that two edits within a millisecond are told apart
+    now = max(tx.now, version + 1)
+    sql = """UPDATE codes SET cost_minor = :cost_minor, expires_on = :expires_on, note = :note, changed_at = :now
+             WHERE code_id = :code_id AND changed_at = :version"""
+    if not tx.run(sql, cost_minor=cost_minor, expires_on=expires_on, note=note, now=now, code_id=code_id, version=version):
+        return False
+    was = {"cost": before.cost_minor, "expires": before.expires_on, "note": before.note}
+    now_is = {"cost": cost_minor, "expires": expires_on, "note": note}
+    changed = {name: [was[name], now_is[name]] for name in was if was[name] != now_is[name]}
+    if changed:
+        record(tx, "code.edited", actor, ("code", code_id), changed=changed)
+    return True

@@ -20,6 +20,8 @@ _ROLE = {
 
 _WHY_SEALED = {"start": "the shop was started", "asked": "somebody asked for it", "alarm": "an alarm"}
 
+_WHY_UNUSUAL = {"again": "the second file within a minute", "night": "at night", "day": "very many within 24 hours"}
+
 TEXTS: dict[str, Text] = {
     t.about: t
     for t in (
@@ -91,14 +93,22 @@ TEXTS: dict[str, Text] = {
             title="Somebody asks to export codes",
             sentence="{by} asks to export {count} codes: {reason}. Somebody else has to approve it.",
             is_shop_wide=True,
-            page="/admin",
+            page="/admin/approvals",
         ),
         Text(
             about="reveal.asked",
             title="Somebody asks to see codes",
             sentence="{by} asks to see {count} codes: {reason}. Somebody else has to approve it.",
             is_shop_wide=True,
-            page="/admin",
+            page="/admin/approvals",
+        ),
+        Text(
+            about="export.unusual",
+            title="Codes were taken out in an unusual way",
+            sentence="{by} revealed or exported {count} codes: {why}. If you do not know why, ask, and look at the audit.",
+            is_shop_wide=True,
+            page="/admin/approvals",
+            words=_WHY_UNUSUAL,
         ),
         Text(
             about="audit.checkpoint",

@@ -66,9 +66,9 @@ def _step_up_first(connection: AnyConnection) -> Problem:
     message = "Before this, confirm that it is you: by your password, or by a code from your app where you use one."
     if request.method not in ("GET", "HEAD"):
         return Problem(403, "step_up_required", message)
-    return Problem(
-        303, "step_up_required", message, headers={"location": f"/admin/step-up?next={quote(connection.scope['path'])}"}
-    )
+    asked = connection.scope["query_string"].decode("latin-1")  # a filter that was chosen is still chosen afterwards
+    here = connection.scope["path"] + ("?" + asked if asked else "")
+    return Problem(303, "step_up_required", message, headers={"location": f"/admin/step-up?next={quote(here)}"})
 
 
 def _login_first(connection: AnyConnection) -> Problem:

@@ -137,8 +137,17 @@ REASON = {
     "number_cell": "A number cell: leading zeros may be lost",
 }
 GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments", "audit": "Audit", "vault": "Vault"}
+GROUP = {
+    "shop": "Shop",
+    "orders": "Orders",
+    "payments": "Payments",
+    "vault": "Vault",
+    "mail": "Mail",
+    "notices": "Notices",
+    "staff": "Staff",
+    "codes": "Codes",
+}
 ALARM = {"tell": "Tell the owners", "seal": "Tell the owners and seal the vault"}
-GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments", "mail": "Mail", "notices": "Notices"}
 SECURITY = {"starttls": "STARTTLS", "tls": "TLS", "none": "Not encrypted"}
 GROUP = {"shop": "Shop", "staff": "Staff", "orders": "Orders", "payments": "Payments"}
 SEALED_WHY = {

@@ -258,6 +258,7 @@ STATES: dict[str, tuple[str, Struct]] = {
             ("paid_twice", "delivered"),
             ("delivery_failed", "delivering"),
             ("gateway_unclear", "paid"),
+            ("sealed", "paid"),
         )
     },
     "lookup": ("lookup.html", EMPTY_LOOKUP),

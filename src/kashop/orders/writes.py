@@ -142,6 +142,14 @@ def close_exception(tx: Tx, exception_id: int, actor: Actor, *, reason: str) -> 
     return True
 
 
+def close_by_hand(tx: Tx, exception_id: int, actor: Actor, *, reason: str) -> bool:
+    """Staff take an entry off the desk. Raises Conflict for one that only the vault can settle."""
+    sql = "SELECT kind FROM order_exceptions WHERE exception_id = :exception_id AND closed_at IS NULL"
+    if tx.value(sql, exception_id=exception_id) == "sealed":
+        raise Conflict("This order waits for the vault: it is delivered when the vault is unsealed.", code="sealed")
+    return close_exception(tx, exception_id, actor, reason=reason)
+
+
 def close_exceptions(tx: Tx, order_id: int, kinds: tuple[str, ...], actor: Actor, *, reason: str) -> None:
     """Take an order's entries of some kinds off the desk."""
     for exception in reads.open_exceptions(tx, order_id):

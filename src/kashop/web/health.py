@@ -28,7 +28,9 @@ async def readyz(request: AnyRequest) -> Response[dict[str, Any]]:
         "jobs": _jobs(request),
     }
     is_ready = not any(checks.values())
-    said = {"ready": is_ready, "checks": {name: problem or "ok" for name, problem in checks.items()}}
+    # a sealed shop sells: it is ready, and its deliveries wait
+    vault = "sealed" if shop.keyring.is_sealed else "ok"
+    said = {"ready": is_ready, "checks": {**{name: problem or "ok" for name, problem in checks.items()}, "vault": vault}}
     return Response(said, status_code=200 if is_ready else 503, headers={"cache-control": "no-store"})
 
 

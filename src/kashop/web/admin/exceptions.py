@@ -29,7 +29,7 @@ async def close(request: AnyRequest, exception: FromPath[str]) -> Response[bytes
         form.done()
     except Invalid as refused:
         return await _page(request, again(request, form, refused), 422)
-    closed = await shop_of(request).db.write(writes.close_exception, row_id(exception), actor_of(request), reason=reason)
+    closed = await shop_of(request).db.write(writes.close_by_hand, row_id(exception), actor_of(request), reason=reason)
     if not closed:
         raise Conflict("Somebody else has closed this exception already.")
     return see("/admin/exceptions", "closed")

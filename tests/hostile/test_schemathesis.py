@@ -27,7 +27,7 @@ def fuzz(served: Served, schema: Path, *more: str, without: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=schema.parent, timeout=300)
     if done.returncode:
         pytest.fail(done.stdout[-6000:] + done.stderr[-2000:] + served.errors(), pytrace=False)
-    assert "Tested: 8" in " ".join(done.stdout.split()), done.stdout
+    assert "Tested: 13" in " ".join(done.stdout.split()), done.stdout
 
 
 def document(served: Served) -> dict[str, Any]:

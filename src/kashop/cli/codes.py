@@ -9,7 +9,8 @@ import msgspec
 import rich_click as click
 
 from kashop.catalog import reads as catalog
-from kashop.cli import frame, show, stock_files
+from kashop.cli import frame, sealing, show, stock_files
+from kashop.cli.supplier import open_sealed
 from kashop.db import Reader
 from kashop.flows import restock
 from kashop.flows.void import void_codes
@@ -199,3 +200,7 @@ def batches(*, data: Path, is_json: bool) -> None:
 
 def _batches(db: Reader) -> list[tuple[Batch, str]]:
     return [(b, catalog.get_sku(db, b.sku_id).sku_code) for b in reads.batches(db)]
+
+
+for _command in (sealing.supplier_key, sealing.shop_key, sealing.seal, open_sealed):
+    codes.add_command(_command)

@@ -127,7 +127,7 @@ async def shop_key(shop: Shop, supplier: Supplier) -> ShopKey:
 
 
 async def receive(
-    shop: Shop, chunks: AsyncIterator[bytes], ip: str, *, request_id: str = "", by: Actor | None = None
+    shop: Shop, chunks: AsyncIterator[bytes], *, ip: str = "", request_id: str = "", by: Actor | None = None
 ) -> SealedBatch:
     """Take a sealed batch, and open it at once where that may be. `by` is staff who bring a supplier's file.
 
@@ -213,7 +213,8 @@ def _allow(shop: Shop, verdict: reads.Verdict) -> None:
 
 async def _note(shop: Shop, verdict: reads.Verdict, head: Head | None, why: str, actor: Actor) -> None:
     """Refusals are audited where they tell something: in a known supplier's name, and not without end."""
-    log.warning("sealed batch refused", why=why, supplier=_id(verdict), is_proved=verdict.is_proved, ip=actor.ip)
+    tell = log.warning if actor.ip else log.info  # at the terminal, the refusal itself is told
+    tell("sealed batch refused", why=why, supplier=_id(verdict), is_proved=verdict.is_proved, ip=actor.ip)
     if verdict.supplier is None or head is None:
         if actor.kind == "anonymous":
             shop.limits.take("supply stranger", one_client(actor.ip), most=_STRANGERS, seconds=_WINDOW)

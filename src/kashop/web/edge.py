@@ -28,6 +28,7 @@ Answer = Callable[[Scope, Problem], tuple[int, list[tuple[bytes, bytes]], bytes]
 KIB = 1024
 BODY_LIMITS = (
     ("/pay/", 64 * KIB),
+    ("/api/v1/supply/batches", 10 * KIB * KIB + 4 * KIB),
     ("/api/", 64 * KIB),
     ("/admin/codes/import", 32 * KIB * KIB),
     ("/admin/products/", 10 * KIB * KIB),

@@ -147,7 +147,7 @@ async def read_form(request: Request[Any, Any, Any], *, max_fields: int = MAX_FI
     kind, boundary = _content_type(request.headers.get("content-type", ""))
     if kind == "multipart/form-data":
         return await _read_multipart(request, boundary, max_fields)
-    body = b"".join([chunk async for chunk in _chunks(request)])
+    body = b"".join([chunk async for chunk in body_chunks(request)])
     if kind == "application/x-www-form-urlencoded" or (not kind and not body):
         return Form(parse_pairs(body, max_fields=max_fields))
     raise Stopped(Problem(415, "unsupported_media_type", "This kind of content is not understood here."))
@@ -190,7 +190,7 @@ async def _read_multipart(request: Request[Any, Any, Any], boundary: str, max_fi
     try:
         with PushMultipartParser(boundary, max_segment_count=max_fields, strict=True) as parser:
             collect = _Collector(pairs, files)
-            async for chunk in _chunks(request):
+            async for chunk in body_chunks(request):
                 for event in parser.parse(chunk) if chunk else ():
                     collect(event)
     except MultipartError:
@@ -226,7 +226,8 @@ class _Collector:
             self._files[name] = Upload(_CONTROL.sub("", segment.filename)[-200:], data)
 
 
-async def _chunks(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
+async def body_chunks(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
+    """The body as it arrives. Raises Stopped (400) when the client goes away."""
     try:
         async for chunk in request.stream():
             yield chunk

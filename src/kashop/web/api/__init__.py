@@ -2,7 +2,7 @@
 
 from litestar import Router
 
-from kashop.web.api import openapi, orders, products
+from kashop.web.api import openapi, orders, products, supply
 from kashop.web.api.door import StrictDoor
 
 handlers = [
@@ -13,6 +13,11 @@ handlers = [
     orders.reveal,
     orders.cancel,
     orders.pay_otherwise,
+    supply.register,
+    supply.shop_key,
+    supply.send,
+    supply.batches,
+    supply.batch,
     openapi.openapi,
 ]
 

@@ -32,7 +32,10 @@ _BEARER = re.compile(r"Bearer +([!-~]{1,200})", re.IGNORECASE | re.ASCII)
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """What the door must know of a handler, and the OpenAPI document of an operation. `refusals` are codes by status."""
+    """What the door must know of a handler, and the OpenAPI document of an operation. `refusals` are codes by status.
+
+    `needs_token` is an order's token, `is_suppliers` a supplier's; `upload` is the kind of a body that the handler reads itself.
+    """
 
     name: str
     summary: str
@@ -40,7 +43,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     query: type[msgspec.Struct] = Nothing
     body: type[msgspec.Struct] | None = None
+    upload: str = ""
     needs_token: bool = False
+    is_suppliers: bool = False
     needs_key: bool = False
     refusals: Mapping[int, tuple[str, ...]] = {}
 
@@ -108,12 +113,26 @@ def idempotency_key(request: AnyRequest) -> str:
 
 def bearer_token(request: AnyRequest) -> str:
     """The order token that was sent. Raises Stopped (401), whatever the order."""
-    sent = request.headers.getall("authorization", [])
-    found = _BEARER.fullmatch(sent[0]) if len(sent) == 1 else None
+    found = _bearer(request)
     if found is None:
         way = {"www-authenticate": 'Bearer realm="order"'}
         raise Stopped(Problem(401, "token_missing", "Send the order's token as a Bearer token.", headers=way))
-    return found.group(1)
+    return found
+
+
+def supplier_token(request: AnyRequest) -> str:
+    """The token that a supplier signed. Raises Stopped (401)."""
+    found = _bearer(request)
+    if found is None:
+        way = {"www-authenticate": 'Bearer realm="supply"'}
+        raise Stopped(Problem(401, "token_missing", "Send a token signed by the supplier's key as a Bearer token.", headers=way))
+    return found
+
+
+def _bearer(request: AnyRequest) -> str | None:
+    sent = request.headers.getall("authorization", [])
+    found = _BEARER.fullmatch(sent[0]) if len(sent) == 1 else None
+    return found.group(1) if found else None
 
 
 def said(answer: msgspec.Struct, *, status: int = 200, **headers: str) -> Response[bytes]:

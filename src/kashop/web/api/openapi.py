@@ -41,13 +41,22 @@ _KEY_PARAMETER = {
     "A key under 20 characters is known only from the client that sent it.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
+_SCHEMES = {
+    "orderToken": {"type": "http", "scheme": "bearer", "description": "The token that came with the order."},
+    "supplierToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`<supplier>.<seconds>.<signature>`, signed by the supplier's key: see docs/reference/sealed-batch.md.",
+    },
+}
 _PLACES = {
+    "batch": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
     "slug": {"type": "string", "pattern": "^[a-z0-9-]{1,64}$"},
     "no": {"type": "string", "pattern": "^[0-9A-Z]{1,32}$"},
 }
 _ABOUT = (
-    "Buy from this shop. Money is a decimal text with its currency, times are RFC 3339 UTC, lists go on by opaque cursors. "
-    "Unknown fields are refused; prices are the shop's alone."
+    "Buy from this shop, or supply it. Money is a decimal text with its currency, times are RFC 3339 UTC, lists go on by opaque "
+    "cursors. Unknown fields are refused; prices are the shop's alone."
 )
 
 
@@ -78,9 +87,7 @@ def _document(base_url: str, handlers: Sequence[HTTPRouteHandler]) -> bytes:
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {
-                "orderToken": {"type": "http", "scheme": "bearer", "description": "The token that came with the order."}
-            },
+            "securitySchemes": _SCHEMES,
         },
     }
     return msgspec.json.encode(document)
@@ -92,7 +99,7 @@ def _operation(operation: Operation, path: str) -> dict[str, Any]:
         "summary": operation.summary,
         "parameters": _parameters(operation, path),
         "responses": {str(operation.status): _answer(operation), **_refusals(operation)},
-        "security": [{"orderToken": []}] if operation.needs_token else [],
+        "security": [{name: []} for name in _schemes(operation)],
     }
     if operation.body is not None:
         schema = {"$ref": _REF.format(name=operation.body.__name__)}
@@ -100,7 +107,15 @@ def _operation(operation: Operation, path: str) -> dict[str, Any]:
             "required": operation.body is not shapes.Nothing,
             "content": {"application/json": {"schema": schema}},
         }
+    if operation.upload:
+        file = {"schema": {"type": "string", "format": "binary"}}
+        told["requestBody"] = {"required": True, "content": {operation.upload: file}}
     return told
+
+
+def _schemes(operation: Operation) -> list[str]:
+    wanted = (("orderToken", operation.needs_token), ("supplierToken", operation.is_suppliers))
+    return [name for name, is_needed in wanted if is_needed]
 
 
 def _parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
@@ -126,7 +141,7 @@ def _answer(operation: Operation) -> dict[str, Any]:
 
 def _refusals(operation: Operation) -> dict[str, Any]:
     codes: dict[int, tuple[str, ...]] = {}
-    for some in (_ALWAYS, _OF_BODY if operation.body is not None else {}, operation.refusals):
+    for some in (_ALWAYS, _OF_BODY if operation.body is not None or operation.upload else {}, operation.refusals):
         for status, names in some.items():
             codes[status] = tuple(dict.fromkeys((*codes.get(status, ()), *names)))
     schema = {"$ref": _REF.format(name="Problem")}

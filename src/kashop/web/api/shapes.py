@@ -240,6 +240,74 @@ class Codes(Given, frozen=True, kw_only=True):
     lines: tuple[LineCodes, ...]
 
 
+class NewSupplierKey(Taken, frozen=True, kw_only=True):
+    """The public half of a supplier's key, with the secret of his link. Binary values are Base64 for URLs without padding."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=64)]
+    public_key: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{43}$")]
+    proof: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{86}$", description="A signature over the token and the key.")]
+
+
+class SupplierKey(Given, frozen=True, kw_only=True):
+    """A registered key. It counts once the shop has compared the fingerprint and confirmed it."""
+
+    shop: str
+    supplier: str
+    fingerprint: str
+    status: Literal["offered", "confirmed"]
+
+
+class SupplySku(Given, frozen=True, kw_only=True):
+    """A SKU that codes may be brought for."""
+
+    sku: str
+    name: str
+
+
+class SupplyProduct(Given, frozen=True, kw_only=True):
+    """A product that the supplier may bring codes for."""
+
+    product: str
+    name: str
+    skus: tuple[SupplySku, ...]
+
+
+class ShopKey(SupplierKey, frozen=True, kw_only=True):
+    """All that it takes to seal a batch; `kashop codes seal --to` reads it. `products` is empty until the key is confirmed."""
+
+    kashop: Literal["shop-key"] = "shop-key"
+    version: Literal[1] = 1
+    shop_name: str
+    supplier_name: str
+    import_key: str
+    import_public_key: str
+    products: tuple[SupplyProduct, ...]
+    most_rows: int
+    most_bytes: int
+
+
+class SupplyBatch(Given, frozen=True, kw_only=True):
+    """A batch as its supplier may see it: counts, never codes. `held`: the shop has still to agree; `waiting`: to be opened."""
+
+    batch: str
+    product: str
+    product_name: str
+    sku: str
+    count: int
+    status: Literal["held", "waiting", "done", "refused"]
+    reason: str
+    received_at: str
+    new: int
+    duplicates: int
+    bad: int
+
+
+class SupplyBatches(Given, frozen=True, kw_only=True):
+    """The supplier's newest batches."""
+
+    batches: tuple[SupplyBatch, ...]
+
+
 class FieldProblem(Given, frozen=True, kw_only=True):
     """One complaint; `field` is a path such as `lines.0.quantity`, empty when it is about the whole."""
 

@@ -64,6 +64,7 @@ ACTS = {
         {"slug": st.sampled_from(STOCKED), "new": st.integers(0, 5), "known": st.integers(0, 3), "twice": st.integers(0, 2)},
     ),
     "void": Act(1, "", {"slug": st.sampled_from(STOCKED), "pick": PICK}),
+    "seal_or_unseal": Act(2, "", {}),
     "restart": Act(1, "", {}),
 }
 LIKELY = [name for name, act in ACTS.items() for _ in range(act.weight)]

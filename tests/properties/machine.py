@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from kashop.analytics import INVARIANTS
-from kashop.flows import attempts, checkout, deliver, settings, settle
+from kashop.flows import attempts, checkout, deliver, settings, settle, vault
 from kashop.inventory import writes as stock_writes
 from kashop.jobs import schedule
 from kashop.lib.actor import CLI
@@ -22,6 +22,7 @@ from kashop.orders import writes as order_writes
 from kashop.orders.rules import MOVES
 from kashop.payments import reads as payments
 from kashop.shop import Shop
+from kashop.vault import Sealed
 from tests.cast import BUYER, TestClock, call_back, config, stock
 from tests.gateways.epay_simulator import EpaySimulator
 from tests.properties.acts import ACTS, GOODS, LIKELY, WANTS
@@ -87,6 +88,10 @@ class Histories(RuleBasedStateMachine):
         old = [code for shelf in self.model.shelf.values() for code in shelf][:known]
         lines = [*fresh, *old, *fresh[:twice]]
         if not lines:
+            return
+        if self.model.is_sealed:
+            with pytest.raises(Sealed):
+                self.run(stock(self.shop, slug, lines))
             return
         report = self.run(stock(self.shop, slug, lines))
         assert (report.new, report.duplicate_in_stock, report.duplicate_in_file) == (
@@ -178,6 +183,10 @@ class Histories(RuleBasedStateMachine):
         opened = self.run(deliver.order_of_link(self.shop, order.order_no, placed.token))
         if not any(line.sold for line in order.lines):
             with pytest.raises(Conflict):
+                self.run(deliver.reveal(self.shop, opened, BUYER, how="page"))
+            return
+        if self.model.is_sealed:
+            with pytest.raises(Sealed):
                 self.run(deliver.reveal(self.shop, opened, BUYER, how="page"))
             return
         shown = self.run(deliver.reveal(self.shop, opened, BUYER, how="page"))
@@ -272,7 +281,10 @@ class Histories(RuleBasedStateMachine):
         line_id = next(x.line_id for x in found if x.sku_code == line.good.slug)
         contents = [f"done {self.number()}" for _ in range(line.quantity)]
         work = deliver.deliver_by_hand(self.shop, order.order_no, line_id, contents, CLI)
-        if order.status in ("paid", "delivering") and not line.sold:
+        if self.model.is_sealed:
+            with pytest.raises(Sealed):
+                self.run(work)
+        elif order.status in ("paid", "delivering") and not line.sold:
             assert self.run(work) == self.model.deliver_by_hand(order, line, contents)
         else:
             with pytest.raises(Conflict):
@@ -282,7 +294,12 @@ class Histories(RuleBasedStateMachine):
         desk = self.run(self.shop.db.read(orders.desk))
         if desk:
             row = desk[pick % len(desk)]
-            assert self.run(self.shop.db.write(order_writes.close_exception, row.exception_id, CLI, reason="seen"))
+            work = self.shop.db.write(order_writes.close_by_hand, row.exception_id, CLI, reason="seen")
+            if row.kind == "sealed":
+                with pytest.raises(Conflict):
+                    self.run(work)
+                return
+            assert self.run(work)
             self.model.orders[row.order_no].desk.discard(row.kind)
 
     def pass_time(self, minutes: int) -> None:
@@ -299,6 +316,13 @@ class Histories(RuleBasedStateMachine):
     def choose_what_late_money_does(self, delivers: bool) -> None:
         self.run(settings.change(self.shop, {"orders.late_payment": "deliver" if delivers else "hold"}, CLI))
         self.model.delivers_late = delivers
+
+    def seal_or_unseal(self) -> None:
+        if self.model.is_sealed:
+            assert self.run(vault.open_with(self.shop, vault.Given(), CLI)) == self.model.unseal()
+        else:
+            assert self.run(vault.seal(self.shop, CLI))
+            self.model.is_sealed = True
 
     def restart(self) -> None:
         assert self.shop is not None
@@ -320,6 +344,8 @@ class Histories(RuleBasedStateMachine):
         if self.shop is None:
             return
         for each in INVARIANTS:
+            if each.needs_vault and self.model.is_sealed:
+                continue
             witness = self.run(self.shop.db.read(each.first_witness, self.shop.keyring))
             assert witness is None, f"{each.id}: {witness}"
 

@@ -84,6 +84,7 @@ class Model:
         self.receipts: dict[str, ModelReceipt] = {}
         """By transaction."""
         self.delivers_late = True
+        self.is_sealed = False
 
     def stock(self, slug: str, codes: list[str]) -> int:
         """Import; how many are new."""
@@ -186,6 +187,15 @@ class Model:
         self._progress(order)
         return order.status
 
+    def unseal(self) -> int:
+        """The vault is open again; how many orders had waited for it."""
+        self.is_sealed = False
+        waiting = [order for order in self.orders.values() if "sealed" in order.desk]
+        for order in waiting:
+            order.desk.discard("sealed")
+            self._deliver(order)
+        return len(waiting)
+
     def attempt(self, attempt_no: str) -> tuple[ModelOrder, ModelAttempt]:
         """An attempt with its order."""
         return next((o, a) for o in self.orders.values() for a in o.attempts if a.attempt_no == attempt_no)
@@ -211,6 +221,12 @@ class Model:
         order.desk.discard("paid_partly")
         if order.paid > order.total:
             order.desk.add("paid_over")
+        if self.is_sealed and any(line.held for line in order.lines):
+            order.desk.add("sealed")
+            return
+        self._deliver(order)
+
+    def _deliver(self, order: ModelOrder) -> None:
         for line in order.lines:
             line.sold, line.held = line.sold + line.held, []
         self._progress(order)

@@ -23,6 +23,7 @@ from kashop.orders import reads as orders
 from kashop.payments import reads as payments
 from kashop.settings.config import Config
 from kashop.shop import Shop
+from kashop.vault import reads as vault
 
 LEAST_DISK = 512 * 1024 * 1024
 RELEASED = 1_760_000_000  # a clock before this program was written is wrong
@@ -151,7 +152,19 @@ async def of_shop(shop: Shop, *, online: bool) -> list[Finding]:
 
 
 def _in_rows(db: Reader, is_served: bool, is_practice: bool) -> list[Finding]:
-    return [*_jobs(db, is_served), *_waiting(db), *_audit(audit.head(db), db, is_practice=is_practice)]
+    return [*_vault(db), *_jobs(db, is_served), *_waiting(db), *_audit(audit.head(db), db, is_practice=is_practice)]
+
+
+def _vault(db: Reader) -> Iterator[Finding]:
+    methods = {copy.method for copy in vault.all_roots(db)}
+    state = vault.seal_state(db)
+    if state.sealed_at is not None:
+        waiting = orders.count_open_of_kind(db, "sealed")
+        yield Finding("vault", "note", f"sealed ({state.why}); {waiting} deliveries wait: `kashop vault unseal`")
+    if "recovery" not in methods:
+        yield Finding("vault", "note", "there is no recovery code: a lost key is a lost stock. `kashop vault recovery`")
+    if "keyfile" in methods and "passphrase" not in methods:
+        yield Finding("vault", "ok", "opens by the key file: keep a second copy of it away from this machine")
 
 
 def _jobs(db: Reader, is_served: bool) -> Iterator[Finding]:

@@ -80,6 +80,7 @@ def _tell(data: Path, founded: Founded) -> None:
         show.line(f"Password, shown this once: {founded.password}")
     show.line()
     show.line("Next:")
+    show.line(f"  kashop vault recovery --data {data}      (a code on paper, for the day the key file is lost)")
     show.line(f"  kashop product add --data {data} --slug … --name … --price …")
     show.line(f"  kashop gateway types --data {data}")
     show.line(f"  kashop serve --data {data}")

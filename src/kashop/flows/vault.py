@@ -144,6 +144,7 @@ async def open_with(shop: Shop, given: Given, actor: Actor) -> int:
     if root is None:
         await shop.db.write(record, "vault.unseal_failed", actor, _SUBJECT, how=how)
         raise WrongSecret("This does not unseal the vault.")
+    shop.limits.forgive("unseal", "")
     await _take_up(shop, root)
     letters = [(door.door_id, shop.keyring.box_root(door.public_key)) for door in await shop.db.read(reads.doors)]
     await shop.db.write(_unseal, letters, actor, how)

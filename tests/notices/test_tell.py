@@ -1,6 +1,7 @@
 """A notice is queued in the transaction of what it tells of, once for each way it goes."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,16 +63,23 @@ async def test_what_is_sealed_stands_nowhere_in_the_clear(shop: Shop) -> None:
         rules.opened_facts(shop.keyring, "password.reset", notice.sealed)
 
 
-def test_every_notice_that_the_shop_tells_has_its_words() -> None:
-    told = {about for path in tree.sources() for about in _abouts(path)}
-    assert told <= TEXTS.keys()
+def test_every_notice_that_the_shop_tells_has_its_words_and_facts() -> None:
+    told = [call for path in tree.sources() for call in _told(path)]
+    assert len(told) >= 5
+    for about, facts, where in told:
+        text = TEXTS.get(about)
+        assert text is not None, f"{where}: notices/texts.py has no row for {about}"
+        wanted = places(text.title) | places(text.sentence)
+        assert facts is None or wanted <= facts | {"shop", "url", *text.secrets}, f"{where}: {about} lacks {wanted - facts}"
 
 
-def _abouts(path: Path) -> set[str]:
-    """The literals that are given to `tell`."""
-    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-    named = [c.args for c in calls if getattr(c.func, "id", getattr(c.func, "attr", "")) == "tell" and len(c.args) > 1]
-    return {a[1].value for a in named if isinstance(a[1], ast.Constant)}
+def _told(path: Path) -> Iterator[tuple[str, set[str] | None, str]]:
+    """Each literal that is given to `tell`, its facts (None: not told literally), and where."""
+    for call in (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)):
+        name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+        if name == "tell" and len(call.args) > 1 and isinstance(call.args[1], ast.Constant):
+            facts = {k.arg for k in call.keywords if k.arg is not None}
+            yield call.args[1].value, facts if len(facts) == len(call.keywords) else None, f"{path.name}:{call.lineno}"
 
 
 def test_a_secret_has_a_place_in_its_text() -> None:

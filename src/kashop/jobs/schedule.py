@@ -8,9 +8,11 @@ import msgspec
 
 from kashop.accounts import writes as accounts
 from kashop.accounts.factors import writes as factors
-from kashop.flows import attempts, checkout, checkpoint, deliver, settings, settle, supply, vault
+from kashop.flows import attempts, checkout, checkpoint, deliver, notices, settings, settle, supply, vault
 from kashop.lib.actor import SYSTEM
 from kashop.lib.clock import DAY, SECOND
+from kashop.notices import writes as notice_writes
+from kashop.notices.rules import KEEP
 from kashop.orders import reads as orders
 from kashop.orders import writes as order_writes
 from kashop.payments import reads as payments
@@ -70,11 +72,12 @@ async def open_sealed(shop: Shop) -> int:
 
 
 async def forget(shop: Shop) -> int:
-    """Drop callbacks, idempotency keys, staff sessions and import keys past their keeping."""
+    """Drop callbacks, idempotency keys, staff sessions, import keys and notices past their keeping."""
     now = shop.clock.now()
     keep = shop.settings.number("callbacks.keep_days") * DAY
     dropped = await shop.db.write(payment_writes.forget_callbacks, rejected_before=now - 7 * DAY, before=now - keep, limit=1000)
     dropped += await shop.db.write(accounts.sweep) + await shop.db.write(factors.sweep)
+    dropped += await shop.db.write(notice_writes.forget, now - KEEP, limit=1000)
     dropped += await supply.forget_keys(shop)
     return dropped + await shop.db.write(order_writes.forget_keys, now - 2 * DAY, limit=1000)
 
@@ -100,6 +103,11 @@ async def forget_personal(shop: Shop) -> int:
     return await checkpoint.forget_personal(shop)
 
 
+async def send_notices(shop: Shop) -> int:
+    """Tell by mail, webhook and file what is due."""
+    return await notices.send_due(shop)
+
+
 SCHEDULE = (
     Job("watch_vault", 2, watch_vault),
     Job("expire_orders", 10, expire_orders),
@@ -111,4 +119,5 @@ SCHEDULE = (
     Job("forget", 600, forget),
     Job("checkpoint_audit", 30, checkpoint_audit),
     Job("forget_personal", 3600, forget_personal),
+    Job("send_notices", 5, send_notices),
 )

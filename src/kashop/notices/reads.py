@@ -11,6 +11,21 @@ def due(db: Reader, channel: str, *, limit: int) -> list[Notice]:
     return db.all(sql, Notice, now=db.now, channel=channel, limit=limit)
 
 
+def has_due(db: Reader, channel: str) -> bool:
+    """Whether anything is to be tried now over a channel."""
+    sql = "SELECT notice_id FROM notices WHERE next_try_at <= :now AND channel = :channel LIMIT 1"
+    return db.value(sql, now=db.now, channel=channel) is not None
+
+
+def alike(db: Reader, recipient: str, about: str, *, limit: int) -> list[Notice]:
+    """Waiting mails of one kind to one address without secrets, that are due, the oldest first."""
+    sql = """SELECT notice_id, about, channel, recipient, facts, created_at, next_try_at, tries, sent_at, problem, sealed
+             FROM notices WHERE next_try_at <= :now AND channel = 'mail' AND recipient = :recipient AND about = :about
+               AND sealed IS NULL
+             ORDER BY notice_id LIMIT :limit"""
+    return db.all(sql, Notice, now=db.now, recipient=recipient, about=about, limit=limit)
+
+
 def last_sent_at(db: Reader, recipient: str, about: str) -> int:
     """When an address was last told of something by mail; 0: never."""
     sql = """SELECT max(sent_at) FROM notices

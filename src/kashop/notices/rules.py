@@ -1,4 +1,4 @@
-"""When a notice is tried again, over which channels it goes, and the seal on what only its reader may see. Pure."""
+"""When a notice is tried again, over which channels it goes, and the seal on what only its reader may see."""
 
 import msgspec
 
@@ -21,9 +21,9 @@ UNSET_KEEP = DAY
 KEEP = 30 * DAY
 
 
-def sealed_facts(keyring: Keyring, about: str, **secrets: str) -> bytes:
+def sealed_facts(keyring: Keyring, about: str, **facts: str) -> bytes:
     """Facts that only the reader may see, sealed for one kind of notice: an invitation's link, a reset token."""
-    return keyring.seal_settings(msgspec.json.encode(secrets), name=f"notice/{about}")
+    return keyring.seal_settings(msgspec.json.encode(facts), name=f"notice/{about}")
 
 
 def opened_facts(keyring: Keyring, about: str, sealed: bytes | None) -> dict[str, str]:

@@ -2,12 +2,41 @@
 
 from kashop.notices.types import Text
 
+PROBLEMS = {
+    "not_set_up": "This channel was not set up within a day.",
+    "no_such_host": "No name server knows this host: check its spelling.",
+    "not_public": "The address leads into a private network: if that is meant, name it under private_networks in kashop.toml.",
+    "no_connection": "No connection: check host and port, and whether a firewall is between.",
+    "too_slow": "No answer in time: check host and port, and whether a firewall is between.",
+    "bad_certificate": "The server's certificate is not trusted or is for another name: check the host's spelling.",
+    "wrong_security": "The server does not speak TLS there: try STARTTLS with port 587, or TLS with port 465.",
+    "no_starttls": "The server offers no STARTTLS: try TLS with port 465.",
+    "password_in_clear": "The password is not sent without encryption: choose STARTTLS or TLS, or empty the user name.",
+    "wrong_login": "The server does not accept user name and password; some want an authorisation code. It said: {detail}",
+    "sender_refused": "The server does not take mail from this sender address. It said: {detail}",
+    "recipient_refused": "The server does not take mail for this recipient. It said: {detail}",
+    "mail_refused": "The server did not take the mail. It said: {detail}",
+    "bad_answer": "The receiver answered {detail}: it must answer 2xx.",
+    "too_large": "The receiver's answer is longer than 64 KB: it must be short.",
+    "gone": "The receiver answered 410: it wants no more notices. Check the webhook address.",
+    "file": "The file cannot be written: {detail}",
+    "file_inside": "The file stands in the data directory: choose a place outside.",
+    "secret_gone": "Its link was dropped when it was given up: make a new one.",
+    "broken_seal": "What was sealed in it does not open: it is another shop's, or was changed.",
+    "setting_seal": "The stored password or key does not open: set it again.",
+    "unexpected": "Something went wrong on our side ({detail}): the server's log tells more.",
+}
+"""Why a try failed and what to do, by the short word that is stored."""
+
 _FACTOR = {
-    "totp.enabled": "The app that makes log-in codes was set up",
-    "totp.disabled": "The app that makes log-in codes was removed",
-    "totp.reset": "The second step was reset by an owner",
-    "recovery.made": "New recovery codes were made",
-    "recovery.used": "A recovery code was used",
+    "enrolled": "One-time codes were set up for your log-in",
+    "recovery_codes": "New recovery codes were made for your log-in",
+    "removed": "One-time codes were taken away from your log-in",
+}
+_SUSPICION = {
+    "new_place": "a log-in from a browser and a network that are new to this account",
+    "failures": "many wrong passwords",
+    "codes": "the right password, but wrong one-time codes",
 }
 _ROLE = {
     "owner": "Owner",
@@ -36,19 +65,20 @@ TEXTS: dict[str, Text] = {
             sentence="The shop gave up on {what} over the channel {channel}: {problem}. Look at Notices in the panel.",
             is_shop_wide=True,
             page="/admin/notices",
-            words={"webhook": "Webhook", "file": "File", "mail": "Mail"},
+            words={"webhook": "Webhook", "file": "File"} | PROBLEMS,
         ),
         Text(
             about="login.suspicious",
-            title="An unusual log-in",
-            sentence="Somebody logged in as {email} from {ip}, with a browser that this account has not used before. "
-            "If it was not you, change your password and end the other sessions.",
+            title="Unusual log-ins of {account}",
+            sentence="Account {account}: {kind}, from {ip} ({user_agent}). "
+            "If this was not you, change your password and end the other sessions.",
             page="/admin/account",
+            words=_SUSPICION,
         ),
         Text(
             about="factor.changed",
             title="Your log-in was changed",
-            sentence="{what}: {email}. If it was not you, tell the owner of the shop at once.",
+            sentence="{change}. If this was not you, tell the owner of the shop at once.",
             page="/admin/account",
             words=_FACTOR,
         ),
@@ -130,3 +160,9 @@ TEXTS: dict[str, Text] = {
 def text_of(about: str) -> Text:
     """What a kind of notice says; of a kind without a row, its bare name, since an alarm must never be lost for want of words."""
     return TEXTS.get(about) or Text(about=about, title="{about}", sentence="{about}", is_shop_wide=True)
+
+
+def told_problem(problem: str) -> tuple[str, str]:
+    """A stored problem as a msgid and the detail that fills it."""
+    code, _, detail = problem.partition(": ")
+    return PROBLEMS.get(code, code), detail

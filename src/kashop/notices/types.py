@@ -44,6 +44,11 @@ class Notice(msgspec.Struct, frozen=True):
         return f"<Notice {self.notice_id} {self.about} {self.channel}>"
 
     @property
+    def number(self) -> str:
+        """Its name outside, the same at every try, and not given again when the row is long gone."""
+        return f"{self.created_at:x}-{self.notice_id:x}"
+
+    @property
     def state(self) -> str:
         """waiting, failing, sent or given_up."""
         if self.sent_at is not None:
@@ -51,3 +56,32 @@ class Notice(msgspec.Struct, frozen=True):
         if self.next_try_at is None:
             return "given_up"
         return "failing" if self.problem else "waiting"
+
+
+class NotSent(Exception):
+    """A try that failed. `code` is a row of PROBLEMS, `detail` what the other side said; neither holds a secret."""
+
+    def __init__(self, code: str, detail: str = "", *, is_final: bool = False, wait: int = 0):
+        super().__init__(code)
+        self.code = code
+        self.detail = " ".join("".join(c if c.isprintable() else " " for c in detail).split())[:200]
+        self.is_final = is_final
+        """Trying again cannot help."""
+        self.wait = wait
+        """Milliseconds for which the other side wants to be left alone."""
+
+    @property
+    def problem(self) -> str:
+        """As it is stored: `code: detail`."""
+        return f"{self.code}: {self.detail}" if self.detail else self.code
+
+
+class Sender(msgspec.Struct, frozen=True, kw_only=True):
+    """Who speaks in a notice: the shop, in its language and time."""
+
+    shop: str
+    url: str
+    locale: str
+    timezone: str
+    address: str = ""
+    name: str = ""

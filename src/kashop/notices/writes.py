@@ -5,9 +5,12 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from kashop.db import Tx
-from kashop.notices import rules
+from kashop.notices import reads, rules
 from kashop.notices.texts import text_of
+from kashop.notices.types import Notice, NotSent
 from kashop.settings.reads import settings
+
+_LOOKED_AT, _MOST_TOGETHER = 50, 500
 
 
 def tell(tx: Tx, about: str, /, *, to: Iterable[str] = (), sealed: bytes | None = None, **facts: str | int) -> None:
@@ -42,17 +45,39 @@ def tell(tx: Tx, about: str, /, *, to: Iterable[str] = (), sealed: bytes | None 
     tx.many(sql, rows)
 
 
-def lease(tx: Tx, notice_id: int, *, expected: int) -> bool:
-    """Take a due notice for oneself; whether it was won. Each taking counts as a try."""
+def take(tx: Tx, channel: str) -> list[Notice]:
+    """Take what is due next over a channel for oneself: one notice, or mails that go together; empty when nothing is due.
+
+    A lease: who takes and dies is followed by another when it is over. Each taking counts as a try. A mail that comes too soon
+    after another of its kind to the same address is put off, to go with those that follow.
+    """
+    for notice in reads.due(tx, channel, limit=_LOOKED_AT):
+        group = [notice]
+        if channel == "mail" and notice.sealed is None:
+            until = reads.last_sent_at(tx, notice.recipient, notice.about) + rules.GATHER
+            group = reads.alike(tx, notice.recipient, notice.about, limit=_MOST_TOGETHER)
+            if until > tx.now:
+                _put_off(tx, group, until)
+                continue
+        won = [_leased(n, tx.now) for n in group if n.next_try_at is not None and _lease(tx, n.notice_id, n.next_try_at)]
+        if won:
+            return won
+    return []
+
+
+def _lease(tx: Tx, notice_id: int, expected: int) -> bool:
     sql = """UPDATE notices SET next_try_at = :until, tries = tries + 1
              WHERE notice_id = :notice_id AND next_try_at = :expected"""
     return tx.run(sql, notice_id=notice_id, expected=expected, until=tx.now + rules.LEASE) == 1
 
 
-def postpone(tx: Tx, notice_ids: Sequence[int], until: int) -> None:
-    """Let notices wait, without counting a try."""
+def _leased(notice: Notice, now: int) -> Notice:
+    return msgspec.structs.replace(notice, next_try_at=now + rules.LEASE, tries=notice.tries + 1)
+
+
+def _put_off(tx: Tx, group: Sequence[Notice], until: int) -> None:
     sql = "UPDATE notices SET next_try_at = :until WHERE notice_id = :notice_id AND next_try_at IS NOT NULL"
-    tx.many(sql, [{"notice_id": notice_id, "until": until} for notice_id in notice_ids])
+    tx.many(sql, [{"notice_id": n.notice_id, "until": until} for n in group])
 
 
 def mark_sent(tx: Tx, notice_ids: Sequence[int]) -> None:
@@ -62,13 +87,15 @@ def mark_sent(tx: Tx, notice_ids: Sequence[int]) -> None:
     tx.many(sql, [{"notice_id": notice_id, "now": tx.now} for notice_id in notice_ids])
 
 
-def mark_failed(tx: Tx, notice_id: int, *, tries: int, problem: str, is_final: bool = False) -> bool:
+def mark_failed(tx: Tx, notice: Notice, why: NotSent) -> bool:
     """A try failed: it is tried again later, or given up; whether it was given up. What is given up keeps no secret."""
-    until = None if is_final else rules.next_try(tries, tx.now)
+    until = None if why.is_final else rules.next_try(notice.tries, tx.now)
+    if until is not None and why.wait:
+        until = max(until, tx.now + why.wait)
     sql = """UPDATE notices SET next_try_at = :until, problem = :problem,
                sealed = CASE WHEN CAST(:until AS BIGINT) IS NULL THEN NULL ELSE sealed END
              WHERE notice_id = :notice_id AND sent_at IS NULL"""
-    tx.run(sql, notice_id=notice_id, until=until, problem=problem[:300])
+    tx.run(sql, notice_id=notice.notice_id, until=until, problem=why.problem)
     return until is None
 
 
@@ -80,7 +107,8 @@ def give_up_unset(tx: Tx, channel: str) -> int:
 
 
 def retry(tx: Tx, notice_id: int) -> bool:
-    """Try again now what failed or was given up, from the beginning of the schedule; whether there was such a one."""
+    """Try again now what failed or was given up, from the beginning of the schedule; whether there was such a one. Its name
+    outside stays, so that a receiver which had it already knows."""
     sql = """UPDATE notices SET next_try_at = :now, tries = 0, problem = ''
              WHERE notice_id = :notice_id AND sent_at IS NULL AND problem <> ''"""
     return tx.run(sql, notice_id=notice_id, now=tx.now) == 1

@@ -2,7 +2,7 @@
 
 Always true: 5 s to connect and 15 s in all; no redirect is followed, no cookie kept, no proxy taken from
 the environment; an answer beyond the limit is cut off; addresses, which may carry keys, stand in no log and
-no exception (protocols/testkeys.md, rule 10).
+no exception (protocols/testkeys.md, rule 10). With a `reach` it connects only where that allows.
 """
 
 import asyncio
@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import msgspec
+
+from kashop.plugins.reach import Reach, ReachTransport, Unreachable
 
 CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 15.0
@@ -39,6 +41,10 @@ class HttpFailed(Exception):
         super().__init__(problem)
         self.problem = problem
         self.is_unclear = is_unclear
+
+
+class HttpForbidden(HttpFailed):
+    """The address leads into a network that this client may not reach; nothing was sent."""
 
 
 class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +79,10 @@ def _no_constant(_name: str) -> Any:
 class Http:
     """A client of one plugin. Make it anywhere; it opens its first connection when it is first used."""
 
-    def __init__(self, *, connect_seconds: float = CONNECT_SECONDS, total_seconds: float = TOTAL_SECONDS):
+    def __init__(
+        self, *, connect_seconds: float = CONNECT_SECONDS, total_seconds: float = TOTAL_SECONDS, reach: Reach | None = None
+    ):
+        self._reach = reach
         self._timeout = httpx.Timeout(total_seconds, connect=min(connect_seconds, total_seconds))
         self._total = total_seconds
         self._client: httpx.AsyncClient | None = None
@@ -113,7 +122,12 @@ class Http:
             _ = urlsplit(url).port  # a port beyond 65535 is a ValueError here, and an OverflowError deep below
             async with asyncio.timeout(self._total):
                 return await self._read(method, url, min(limit, MOST_LIMIT), what)
+        except Unreachable as error:
+            kind = HttpForbidden if error.is_forbidden else HttpFailed
+            raise kind(error.problem, is_unclear=False) from None
         except _NOT_SENT as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise HttpFailed("its certificate is not trusted", is_unclear=False) from None
             raise HttpFailed(f"no connection ({type(error).__name__})", is_unclear=False) from None
         except ValueError:  # UnicodeError too: a host name that cannot be one
             raise HttpFailed("the address is none", is_unclear=False) from None
@@ -138,13 +152,15 @@ class Http:
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:  # a command may run several loops, one after another
             self._loop = loop
+            limits = httpx.Limits(max_connections=40, max_keepalive_connections=10)
             self._client = httpx.AsyncClient(
+                transport=ReachTransport(self._reach, limits) if self._reach else None,
                 timeout=self._timeout,
                 follow_redirects=False,
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 trust_env=False,
                 headers={"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"},
-                limits=httpx.Limits(max_connections=40, max_keepalive_connections=10),
+                limits=limits,
             )
         return self._client
 

@@ -164,6 +164,7 @@ JOB = {
     "read_callbacks": "Read callbacks left unread",
     "open_sealed": "Open suppliers' batches",
     "reload_settings": "Take up changed settings",
+    "send_notices": "Send notices",
     "forget": "Drop what is past its keeping",
     "checkpoint_audit": "Sign the audit and send the note off the host",
     "forget_personal": "Erase old personal details in the audit",

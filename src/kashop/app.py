@@ -30,7 +30,7 @@ class Running:
 
     shop: Shop
     app: Edge
-    runner: Runner | None
+    runner: Runner
 
 
 @asynccontextmanager
@@ -48,16 +48,14 @@ async def running(
     """
     logs.configure(config.log_format, config.log_level)
     shop = await Shop.open(config, clock=clock, is_server=True, safe_mode=safe_mode)
-    runner = Runner(shop) if with_jobs else None
+    runner = Runner(shop, with_jobs=with_jobs)
     try:
         await vault.start(shop)
         await shop.plugins.start()
-        if runner is not None:
-            runner.start()
+        runner.start()
         yield Running(shop, make_app(shop, runner=runner, is_strict=is_strict), runner)
     finally:
-        if runner is not None:
-            await runner.stop()
+        await runner.stop()
         await shop.close()
 
 

@@ -17,9 +17,11 @@ NOTE_EVERY = 5 * MINUTE
 class Runner:
     """Rings each job's bell; a job that is still at work is not started again."""
 
-    def __init__(self, shop: Shop):
+    def __init__(self, shop: Shop, *, with_jobs: bool = True):
         self._shop = shop
+        self._jobs = [job for job in SCHEDULE if with_jobs or job.is_everywhere]
         self._noted: dict[str, int] = {}
+        self._first: asyncio.Task[None] | None = None
         self._bell = AsyncIOScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
@@ -28,13 +30,15 @@ class Runner:
 
     def start(self) -> None:
         """Begin; every job runs once at once."""
-        for job in SCHEDULE:
+        for job in self._jobs:
             self._bell.add_job(self._work(job), "interval", seconds=job.every, id=job.name, name=job.name)
         self._bell.start()
         self._first = asyncio.create_task(self._run_all())
 
     async def stop(self) -> None:
         """End after the work at hand."""
+        if self._first is None:
+            return
         self._first.cancel()
         self._bell.shutdown(wait=False)
         await asyncio.gather(self._first, return_exceptions=True)
@@ -46,7 +50,7 @@ class Runner:
         return work
 
     async def _run_all(self) -> None:
-        for job in SCHEDULE:
+        for job in self._jobs:
             await self.run(job)
 
     async def run(self, job: Job) -> None:

@@ -22,11 +22,13 @@ from kashop.shop import Shop
 
 
 class Job(msgspec.Struct, frozen=True):
-    """`work(shop)` every so many seconds; it returns how much it did."""
+    """`work(shop)` every so many seconds; it returns how much it did. `is_everywhere`: in a server without jobs too, since it
+    concerns that process itself."""
 
     name: str
     every: int
     work: Callable[[Shop], Awaitable[int]]
+    is_everywhere: bool = False
 
 
 async def expire_orders(shop: Shop) -> int:
@@ -109,13 +111,13 @@ async def send_notices(shop: Shop) -> int:
 
 
 SCHEDULE = (
-    Job("watch_vault", 2, watch_vault),
+    Job("watch_vault", 2, watch_vault, is_everywhere=True),
     Job("expire_orders", 10, expire_orders),
     Job("query_attempts", 10, query_attempts),
     Job("sweep_undelivered", 15, sweep_undelivered),
     Job("read_callbacks", 20, read_callbacks),
     Job("open_sealed", 10, open_sealed),
-    Job("reload_settings", 10, reload_settings),
+    Job("reload_settings", 10, reload_settings, is_everywhere=True),
     Job("forget", 600, forget),
     Job("checkpoint_audit", 30, checkpoint_audit),
     Job("forget_personal", 3600, forget_personal),

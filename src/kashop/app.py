@@ -21,6 +21,7 @@ from kashop.web.admin.page import Panel
 from kashop.web.admin.stash import Stash
 from kashop.web.edge import Edge, EdgeRules
 from kashop.web.errors import Errors
+from kashop.web.kept import KeptForms
 from kashop.web.pages import Pages
 
 
@@ -69,6 +70,7 @@ def make_app(shop: Shop, *, runner: Runner | None = None, is_strict: bool = Fals
         "pages": pages,
         "panel": panel,
         "stash": Stash(shop.clock),
+        "kept_forms": KeptForms(shop.clock),
         "job_times": runner.last_run if runner is not None else None,
         "job_runs": jobs.last_runs,
         "job_names": [(job.name, job.every) for job in SCHEDULE],

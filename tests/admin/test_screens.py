@@ -39,6 +39,8 @@ PAGES = (
     "/vault",
     "/jobs",
     "/account",
+    "/account/totp",
+    "/step-up?next=/admin/settings",
     "/nothing",
 )
 

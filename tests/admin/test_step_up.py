@@ -1,5 +1,6 @@
 """Confirm that it is you: when it is asked for, what answers it, and where it leads."""
 
+import httpx
 import pytest
 
 from kashop.accounts import rules
@@ -8,11 +9,10 @@ from kashop.flows import login
 from kashop.lib.actor import CLI
 from kashop.shop import Shop
 from kashop.web.edge import Edge
-from tests.admin.desk import Desk, complaints
+from kashop.web.forms import Form, Upload
+from kashop.web.kept import MOST_BYTES, MOST_FORMS, KeptForms
+from tests.admin.desk import Desk, complaints, value_of
 from tests.cast import PASSWORD, TestClock
-
-NEW = {"name": "pay", "label": "Pay"}
-FORM = "/admin/gateways/new/practice"
 
 
 async def names(shop: Shop) -> list[str]:
@@ -29,16 +29,60 @@ async def test_a_fresh_log_in_by_password_is_a_proof_for_five_minutes(shop: Shop
     assert shop.settings.text("shop.name") != "Another"
 
 
-async def test_a_refused_form_leads_to_the_question_and_back(owner: Desk, clock: TestClock) -> None:
+def kept_in(page: httpx.Response) -> str:
+    return value_of(page, "_kept")
+
+
+async def test_a_refused_form_waits_for_the_proof_and_then_goes_on_as_it_was(shop: Shop, owner: Desk, clock: TestClock) -> None:
     clock.pass_time(minutes=6)
-    refused = await owner.post(FORM, NEW, headers={"referer": f"http://shop.example{FORM}?x=1"})
-    assert 'href="/admin/step-up?next=/admin/gateways/new/practice%3Fx%3D1"' in refused.text
-    twin = await owner.post(FORM, NEW)
-    assert f'href="/admin/step-up?next={FORM}"' in twin.text
-    assert (await owner.get(f"/admin/step-up?next={FORM}")).status_code == 200
-    proved = await owner.post("/admin/step-up", {"proof": PASSWORD, "next": FORM})
-    assert (proved.status_code, proved.headers["location"]) == (303, FORM)
-    assert (await owner.post("/admin/settings", {})).status_code == 303
+    refused = await owner.post("/admin/settings", {"shop.name": "Later"})
+    assert "Later" not in refused.text  # what was typed is not written into a page: it may be a key
+    wrong = await owner.post("/admin/settings", {"_kept": kept_in(refused), "_proof": "not the password"})
+    assert (wrong.status_code, kept_in(wrong)) == (403, kept_in(refused))
+    assert "The password is not right." in wrong.text
+    assert shop.settings.text("shop.name") != "Later"
+    done = await owner.post("/admin/settings", {"_kept": kept_in(wrong), "_proof": PASSWORD})
+    assert done.status_code == 303
+    assert shop.settings.text("shop.name") == "Later"
+    clock.pass_time(minutes=6)
+    again = await owner.post("/admin/settings", {"_kept": kept_in(wrong), "_proof": PASSWORD})
+    assert again.status_code == 409  # once; and nothing of it was done twice
+
+
+async def test_a_kept_form_is_its_sessions_its_addresss_and_not_for_long(shop: Shop, app: Edge, clock: TestClock) -> None:
+    mine, other = Desk(app), Desk(app)
+    await mine.log_in()
+    await other.log_in()
+    clock.pass_time(minutes=6)
+    token = kept_in(await mine.post("/admin/settings", {"shop.name": "Mine"}))
+    assert (await other.post("/admin/settings", {"_kept": token, "_proof": PASSWORD})).status_code == 409
+    clock.pass_time(minutes=6)
+    token = kept_in(await mine.post("/admin/settings", {"shop.name": "Mine"}))
+    assert (await mine.post("/admin/staff", {"_kept": token, "_proof": PASSWORD})).status_code == 409
+    clock.pass_time(minutes=6)
+    token = kept_in(await mine.post("/admin/settings", {"shop.name": "Mine"}))
+    clock.pass_time(minutes=11)
+    assert (await mine.post("/admin/settings", {"_kept": token, "_proof": PASSWORD})).status_code == 409
+    assert shop.settings.text("shop.name") != "Mine"
+
+
+async def test_a_page_that_asks_leads_to_the_question_and_back(owner: Desk, clock: TestClock) -> None:
+    clock.pass_time(minutes=6)
+    asked = await owner.get("/admin/account/totp")
+    assert (asked.status_code, asked.headers["location"]) == (303, "/admin/step-up?next=/admin/account/totp")
+    assert (await owner.get(asked.headers["location"])).status_code == 200
+    proved = await owner.post("/admin/step-up", {"proof": PASSWORD, "next": "/admin/account/totp"})
+    assert (proved.status_code, proved.headers["location"]) == (303, "/admin/account/totp")
+    assert (await owner.get("/admin/account/totp")).status_code == 200
+
+
+def test_kept_forms_are_bounded(clock: TestClock) -> None:
+    forms = KeptForms(clock)
+    big = Form([("note", "x" * 1000)], {"file": Upload("a.txt", bytes(MOST_BYTES // 3))})
+    tokens = [forms.keep(b"s", "/p", big) for _ in range(4)]
+    assert [forms.take(b"s", "/p", t) is not None for t in tokens] == [False, False, True, True]
+    small = [forms.keep(b"s", "/p", Form([])) for _ in range(MOST_FORMS + 3)]
+    assert sum(forms.take(b"s", "/p", t) is not None for t in small) == MOST_FORMS
 
 
 async def test_a_script_is_told_by_a_code(owner: Desk, clock: TestClock) -> None:

@@ -138,6 +138,12 @@ def end_sessions(tx: Tx, staff_id: int, *, keep: bytes = b"") -> int:
     return tx.run(sql, staff_id=staff_id, keep=keep)
 
 
+def end_own_sessions(tx: Tx, staff_id: int, actor: Actor, *, keep: bytes) -> None:
+    """Log oneself out everywhere but in `keep`."""
+    ended = end_sessions(tx, staff_id, keep=keep)
+    audit.record(tx, "staff.sessions_ended", actor, ("staff", staff_id), count=ended)
+
+
 def add_login_link(tx: Tx, staff_id: int, link_hash: bytes, actor: Actor) -> int:
     """Let somebody in once by a link; when it ends. `link_hash` is `lib.ids.digest` of the link's token."""
     reads.get(tx, staff_id)

@@ -10,7 +10,7 @@ from kashop.accounts import reads, rules, writes
 from kashop.accounts.types import Staff
 from kashop.cli import frame, show
 from kashop.db import Reader
-from kashop.flows import login
+from kashop.flows import factors, login
 from kashop.lib.errors import NotFound
 from kashop.shop import Shop
 
@@ -81,11 +81,31 @@ def reset_password(*, email: str, data: Path, is_json: bool, password_file: Path
     _tell_password(is_json, {"email": rules.normal_email(email)}, "" if given else password)
 
 
+@admin.command("reset-2fa")
+@click.argument("email")
+@frame.shop_options
+def reset_2fa(*, email: str, data: Path, is_json: bool) -> None:
+    """Take away the app and the recovery codes of somebody who lost them, and end their sessions; they are told by mail.
+
+    Their password alone lets them in again, so make sure that it is them who asks.
+    """
+
+    async def work(shop: Shop) -> bool:
+        return await factors.reset(shop, await shop.db.read(_get, email), frame.actor())
+
+    had = frame.run(data, work)
+    if is_json:
+        show.as_json({"email": rules.normal_email(email), "had": had})
+    else:
+        said = "logs in by password alone until they set up an app again." if had else "had no app set up. Their sessions ended."
+        show.line(f"{rules.normal_email(email)} {said}")
+
+
 @admin.command("unlock")
 @click.argument("email")
 @frame.shop_options
 def unlock(*, email: str, data: Path, is_json: bool) -> None:
-    """Forget an account's failed log-ins."""
+    """Forget an account's failed log-ins and wrong codes."""
     _change(data, email, writes.unlock)
     show.as_json({"email": email}) if is_json else show.line(f"{email} may try again.")
 

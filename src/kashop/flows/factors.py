@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from kashop.accounts import reads as accounts
 from kashop.accounts.factors import reads, rules, writes
 from kashop.accounts.factors.types import Tried
 from kashop.accounts.types import Browser, SignedIn, Staff
@@ -74,6 +73,8 @@ def _try(
     tried = writes.try_code(tx, staff.staff_id, actor, step=step, recovery=recovery, is_known=is_known)
     if tried.is_newly_locked:
         suspicion.warn(tx, staff, "codes", browser)
+    if tried.is_right and recovery:
+        notices.tell(tx, "factor.changed", to=[staff.email], email=staff.email, what="recovery.used")
     return tried
 
 
@@ -100,13 +101,13 @@ async def enrol(shop: Shop, me: SignedIn, sealed: str, text: str, actor: Actor) 
 
 def _enrolled(tx: Tx, me: SignedIn, sealed: bytes, actor: Actor, *, step: int, code_hashes: Sequence[bytes]) -> None:
     writes.enrol(tx, me.staff_id, sealed, actor, step=step, code_hashes=code_hashes, keep=me.session_hash)
-    notices.tell(tx, "factor.changed", to=[me.email], change="enrolled")
+    notices.tell(tx, "factor.changed", to=[me.email], email=me.email, what="totp.enabled")
 
 
 async def renew_recovery_codes(shop: Shop, me: SignedIn, actor: Actor) -> list[str]:
     """Ten fresh recovery codes, told this once; the old ones work no more. Raises Conflict without a seed."""
     if not me.has_totp:
-        raise Conflict("Set up one-time codes first.")
+        raise Conflict("Set up two-step log-in first.")
     codes = rules.new_recovery_codes()
     await shop.db.write(_renewed, me, _hashes(shop, me.staff_id, codes), actor)
     return codes
@@ -114,13 +115,18 @@ async def renew_recovery_codes(shop: Shop, me: SignedIn, actor: Actor) -> list[s
 
 def _renewed(tx: Tx, me: SignedIn, code_hashes: Sequence[bytes], actor: Actor) -> None:
     writes.replace_recovery_codes(tx, me.staff_id, code_hashes, actor, keep=me.session_hash)
-    notices.tell(tx, "factor.changed", to=[me.email], change="recovery_codes")
+    notices.tell(tx, "factor.changed", to=[me.email], email=me.email, what="recovery.made")
+
+
+def is_demanded(shop: Shop, me: SignedIn) -> bool:
+    """Whether the shop lets somebody of this role do nothing without codes."""
+    return rules.must_enrol(shop.settings.text("staff.require_totp"), me.role, has_totp=False)
 
 
 async def turn_off(shop: Shop, me: SignedIn, actor: Actor) -> None:
     """Ask for codes no more; every other session of the account ends. Raises Conflict where the shop demands them."""
-    if rules.must_enrol(shop.settings.text("staff.require_totp"), me.role, has_totp=False):
-        raise Conflict("This shop demands one-time codes of your role.")
+    if is_demanded(shop, me):
+        raise Conflict("This shop demands two-step log-in of your role.")
     await shop.db.write(_removed, me.staff_id, me.email, actor, keep=me.session_hash)
 
 
@@ -132,7 +138,7 @@ async def reset(shop: Shop, staff: Staff, actor: Actor) -> bool:
 def _removed(tx: Tx, staff_id: int, email: str, actor: Actor, *, keep: bytes = b"") -> bool:
     had = writes.remove(tx, staff_id, actor, keep=keep)
     if had:
-        notices.tell(tx, "factor.changed", to=[email], change="removed")
+        notices.tell(tx, "factor.changed", to=[email], email=email, what="totp.disabled" if keep else "totp.reset")
     return had
 
 
@@ -141,11 +147,6 @@ async def are_own_codes(shop: Shop, me: SignedIn, codes: Sequence[str]) -> bool:
     hashes = _hashes(shop, me.staff_id, codes)
     found = [await shop.db.read(reads.is_recovery_code, me.staff_id, code_hash) for code_hash in hashes]
     return bool(found) and all(found)
-
-
-async def staff_of(shop: Shop, me: SignedIn) -> Staff:
-    """The account behind a session."""
-    return await shop.db.read(accounts.get, me.staff_id)
 
 
 def _hashes(shop: Shop, staff_id: int, codes: Sequence[str]) -> list[bytes]:
@@ -182,6 +183,6 @@ def _name(staff_id: int) -> str:
 
 
 def _wait(until: int, now: int) -> Refusal:
-    seconds = max(1, (until - now) // 1000 + 1)
+    seconds = max(1, -(-(until - now) // 1000))
     text = "Too many wrong codes. Please wait {minutes} min."
     return TooMany(text, retry_after=seconds, minutes=(seconds + 59) // 60)

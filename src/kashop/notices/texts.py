@@ -76,6 +76,20 @@ TEXTS: dict[str, Text] = {
             words=_SUSPICION,
         ),
         Text(
+            about="login.failures",
+            title="Many failed log-ins",
+            sentence="Somebody tries passwords for {email}, lately from {ip}. New browsers wait longer and longer; "
+            "yours, which the account knows, still get in.",
+            page="/admin/account",
+        ),
+        Text(
+            about="login.codes",
+            title="Somebody may know your password",
+            sentence="The password of {email} was right and the code wrong, ten times, lately from {ip}. If it was not you, "
+            "change your password now.",
+            page="/admin/account",
+        ),
+        Text(
             about="factor.changed",
             title="Your log-in was changed",
             sentence="{change}. If this was not you, tell the owner of the shop at once.",

@@ -152,7 +152,7 @@ SETTINGS: dict[str, Setting] = {
             kind="choice",
             default="off",
             choices=("off", "owners", "all"),
-            label="Who must use one-time codes",
+            label="Who must use two-step log-in",
             help="Whoever is concerned sets up an app at the next page they open, and can do nothing else before.",
         ),
         Setting(

@@ -1,7 +1,8 @@
 """Who may pass through a door of the panel.
 
 Always true: every handler under /admin names one permission, or says that it is open; whoever has no live session
-is sent to log in; a request that changes something carries its session's own token.
+is sent to log in; who must enrol one-time codes reaches nothing but their own account before; a request that changes
+something carries its session's own token; a form that was sent without the proof it needs waits until the proof is given.
 """
 
 import hmac
@@ -11,13 +12,22 @@ from urllib.parse import quote
 
 from litestar.handlers import BaseRouteHandler
 
+from kashop.accounts.factors.rules import must_enrol
 from kashop.accounts.rules import PERMISSIONS, has_stepped_up
-from kashop.lib.errors import Denied
+from kashop.accounts.types import SignedIn
+from kashop.flows import step_up
+from kashop.flows.factors import WrongCode
+from kashop.flows.login import WrongLogin
+from kashop.lib.errors import Conflict, Denied, Refusal, TooMany
 from kashop.web.errors import Problem, Stopped
 from kashop.web.forms import Form, read_form
-from kashop.web.sessions import AnyConnection, AnyRequest, find_signed_in, shop_of
+from kashop.web.kept import KeptForms
+from kashop.web.sessions import AnyConnection, AnyRequest, actor_of, browser_of, find_signed_in, shop_of
 
 CSRF_FIELD, CSRF_HEADER = "_csrf", "x-csrf-token"
+PROOF_FIELD, KEPT_FIELD = "_proof", "_kept"
+OWN_ACCOUNT, ENROL, STEP_UP = "self.edit", "/admin/account/totp", "/admin/step-up"
+_WHO = "Before this, confirm that it is you. It then holds for five minutes."
 
 Guard = Callable[[AnyConnection, BaseRouteHandler], Awaitable[None]]
 
@@ -40,15 +50,13 @@ class Needs:
             raise Stopped(_login_first(connection))
         if not staff.may(self.permission):
             raise Denied("Your role does not allow this.")
+        if self.permission != OWN_ACCOUNT and _must_enrol(connection, staff):
+            raise Stopped(Problem(303, "enrol_first", "Set up two-step log-in first.", headers={"location": ENROL}))
         request = cast(AnyRequest, connection)
         if request.method not in ("GET", "HEAD"):
-            form = await read_form(request)
-            given = form.raw(CSRF_FIELD) or request.headers.get(CSRF_HEADER, "")
-            if not hmac.compare_digest(given.encode(), staff.csrf_token.encode()):
-                raise Denied("This page was open too long. Go back, reload it and try again.", code="stale_page")
-            connection.scope["state"]["form"] = form
+            connection.scope["state"]["form"] = await _read_own_form(request, staff)
         if self.step_up and not has_stepped_up(staff, shop_of(connection).clock.now()):
-            raise Stopped(_step_up_first(connection))
+            await _ask_who(request, staff)
 
 
 def form_of(request: AnyRequest) -> Form:
@@ -61,14 +69,43 @@ def is_open(path: str) -> bool:
     return path.startswith(("/admin/login", "/admin/assets/", "/admin/language"))
 
 
-def _step_up_first(connection: AnyConnection) -> Problem:
-    request = cast(AnyRequest, connection)
-    message = "Before this, confirm that it is you: by your password, or by a code from your app where you use one."
-    if request.method not in ("GET", "HEAD"):
-        return Problem(403, "step_up_required", message)
-    asked = connection.scope["query_string"].decode("latin-1")  # a filter that was chosen is still chosen afterwards
-    here = connection.scope["path"] + ("?" + asked if asked else "")
-    return Problem(303, "step_up_required", message, headers={"location": f"/admin/step-up?next={quote(here)}"})
+def _must_enrol(connection: AnyConnection, staff: SignedIn) -> bool:
+    return must_enrol(shop_of(connection).settings.text("staff.require_totp"), staff.role, has_totp=staff.has_totp)
+
+
+async def _read_own_form(request: AnyRequest, staff: SignedIn) -> Form:
+    form = await read_form(request)
+    given = form.raw(CSRF_FIELD) or request.headers.get(CSRF_HEADER, "")
+    if not hmac.compare_digest(given.encode(), staff.csrf_token.encode()):
+        raise Denied("This page was open too long. Go back, reload it and try again.", code="stale_page")
+    return form
+
+
+async def _ask_who(request: AnyRequest, staff: SignedIn) -> None:
+    """Send a reader to the question; keep a sender's form and ask, or take the answer and put the kept form in its place."""
+    path, state = request.scope["path"], request.scope["state"]
+    if request.method in ("GET", "HEAD"):
+        asked = request.scope["query_string"].decode("latin-1")  # a filter that was chosen is still chosen afterwards
+        here = path + ("?" + asked if asked else "")
+        raise Stopped(Problem(303, "step_up_required", _WHO, headers={"location": f"{STEP_UP}?next={quote(here)}"}))
+    form, kept = form_of(request), cast(KeptForms, request.app.state.kept_forms)
+    if PROOF_FIELD not in form:
+        state["kept_form"] = kept.keep(staff.session_hash, path, form)
+        raise Stopped(Problem(403, "step_up_required", _WHO))
+    state["kept_form"] = form.raw(KEPT_FIELD)[:100]
+    try:
+        await step_up.prove(shop_of(request), staff, form.raw(PROOF_FIELD)[:256], browser_of(request), actor_of(request))
+    except (WrongCode, WrongLogin, TooMany, Conflict) as refused:
+        raise Stopped(_wrong_proof(refused)) from None
+    found = kept.take(staff.session_hash, path, state["kept_form"])
+    if found is None:
+        raise Conflict("It is confirmed that it is you, but your form was kept no longer. Go back and send it again.")
+    state["form"] = found
+
+
+def _wrong_proof(refused: Refusal) -> Problem:
+    retry = {"retry-after": str(refused.retry_after)} if isinstance(refused, TooMany) else {}
+    return Problem(refused.status, "step_up_required", refused.message, refused.detail, headers=retry)
 
 
 def _login_first(connection: AnyConnection) -> Problem:

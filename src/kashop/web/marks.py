@@ -50,6 +50,11 @@ def exact(text: str) -> Markup:
 @lru_cache(maxsize=256)
 def qr_svg(text: str) -> Markup:
     """A QR code as inline SVG in the size of its box; always dark on white, so that every phone reads it."""
+    return secret_qr_svg(text)
+
+
+def secret_qr_svg(text: str) -> Markup:
+    """The same for what must not be remembered."""
     out = BytesIO()
     segno.make_qr(text, error="m").save(
         out, kind="svg", xmldecl=False, svgns=False, border=4, omitsize=True, dark="#000", light="#fff",

@@ -3,11 +3,13 @@
 from litestar.types import ControllerRouterHandler
 
 from kashop.web.admin import (
+    account,
     assets,
     categories,
     codes,
     dashboard,
     exceptions,
+    factors,
     gateways,
     jobs,
     login,
@@ -23,6 +25,8 @@ from kashop.web.admin import (
 _PAGES = (
     assets,
     login,
+    account,
+    factors,
     step_up,
     dashboard,
     orders,

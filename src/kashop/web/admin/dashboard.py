@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from litestar import Response, get
 
+from kashop.accounts.factors import reads as factors
 from kashop.analytics import reads as analytics
 from kashop.catalog import reads as catalog
 from kashop.orders import reads as orders
@@ -12,7 +13,7 @@ from kashop.payments import reads as payments
 from kashop.shop import Shop
 from kashop.web.admin.page import answer
 from kashop.web.guards import Needs
-from kashop.web.sessions import AnyRequest, shop_of
+from kashop.web.sessions import AnyRequest, shop_of, signed_in
 
 
 @get("/admin", guards=[Needs("dashboard.view")])
@@ -22,6 +23,7 @@ async def dashboard(request: AnyRequest) -> Response[bytes]:
     return answer(
         request,
         "dashboard.html",
+        alerts=await shop.db.read(factors.open_alerts, staff_id=signed_in(request).staff_id),
         today=await shop.db.read(analytics.day, _midnight(shop)),
         desk=await shop.db.read(analytics.desk),
         low=await shop.db.read(analytics.low_stock),

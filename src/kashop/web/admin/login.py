@@ -1,21 +1,19 @@
-"""The way in and out: password, one-time link, log-out, one's own account."""
+"""The way in and out: password, code, one-time link, log-out."""
 
 from litestar import Response, get, post
-from litestar.params import FromPath
 from litestar.response import Redirect
 
-from kashop.accounts import reads, writes
+from kashop.accounts import writes
 from kashop.flows import login
 from kashop.flows.factors import WrongCode
-from kashop.lib.errors import Invalid, NotFound, TooMany
+from kashop.lib.errors import Invalid, TooMany
 from kashop.shop import Shop
 from kashop.web.admin.page import Shown, again, answer, panel_path, refused_as, see
 from kashop.web.forms import read_form
-from kashop.web.guards import Needs, form_of
+from kashop.web.guards import Needs
 from kashop.web.sessions import (
     PENDING,
     AnyRequest,
-    actor_of,
     browser_of,
     cookies_for,
     find_signed_in,
@@ -104,54 +102,6 @@ async def log_out(request: AnyRequest) -> Redirect:
     return response
 
 
-@get("/admin/account", guards=[Needs("self.edit")])
-async def account(request: AnyRequest) -> Response[bytes]:
-    """One's own password and sessions."""
-    return await _account(request)
-
-
-@post("/admin/account/password", guards=[Needs("self.edit")])
-async def change_password(request: AnyRequest) -> Response[bytes] | Redirect:
-    """Set one's own password; every other session ends."""
-    form = form_of(request)
-    try:
-        old, new = form.secret("old_password", most=MOST_PASSWORD), form.secret("new_password", most=MOST_PASSWORD)
-        if new != form.secret("repeated", most=MOST_PASSWORD):
-            form.complain("repeated", "The two do not match.")
-        form.done()
-        await login.change_password(shop_of(request), signed_in(request), old, new, actor_of(request))
-    except Invalid as refused:
-        return await _account(request, again(request, form, refused), 422)
-    except login.WrongLogin as refused:
-        return await _account(request, refused_as(request, form, refused), refused.status)
-    return see("/admin/account", "password")
-
-
-@post("/admin/account/sessions/{session:str}/end", guards=[Needs("self.edit")])
-async def end_session(request: AnyRequest, session: FromPath[str]) -> Redirect:
-    """End one of one's own sessions."""
-    me, shop = signed_in(request), shop_of(request)
-    mine = {s.session_hash.hex()[:16]: s for s in await shop.db.read(reads.sessions_of, me.staff_id)}
-    if session not in mine:
-        raise NotFound("There is no such session.")
-    await shop.db.write(writes.end_session, mine[session].session_hash)
-    return see("/admin/account", "ended")
-
-
-async def _account(request: AnyRequest, form: Shown | None = None, status: int = 200) -> Response[bytes]:
-    shop, me = shop_of(request), signed_in(request)
-    staff = await shop.db.read(reads.get, me.staff_id)
-    sessions = await shop.db.read(reads.sessions_of, me.staff_id)
-    return answer(
-        request,
-        "account.html",
-        status=status,
-        form=form or Shown(),
-        has_password=bool(staff.password_hash),
-        sessions=[(s.session_hash.hex()[:16], s, s.session_hash == me.session_hash) for s in sessions],
-    )
-
-
 def _go_on(shop: Shop, opened: login.LoggedIn | login.HalfWay, wanted: str) -> Redirect:
     """Into the panel, or to the second question."""
     if isinstance(opened, login.HalfWay):
@@ -181,7 +131,4 @@ route_handlers = [
     link_page,
     use_link,
     log_out,
-    account,
-    change_password,
-    end_session,
 ]

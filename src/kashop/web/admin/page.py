@@ -7,7 +7,7 @@ link only to who may follow it.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader
@@ -22,7 +22,7 @@ from kashop.shop import Shop
 from kashop.web.admin import words
 from kashop.web.errors import Page
 from kashop.web.forms import Form
-from kashop.web.guards import CSRF_FIELD
+from kashop.web.guards import CSRF_FIELD, PROOF_FIELD
 from kashop.web.pages import LOCALE_COOKIE, Pages
 from kashop.web.sessions import AnyRequest, shop_of
 from kashop.web.text import SOURCE_LOCALE, babel_locale, core_catalogues, money_text, translations
@@ -129,7 +129,11 @@ class Panel:
         """The panel's page that says no."""
         if not scope.get("path", "").startswith("/admin"):
             return None
-        return self.draw(scope, "error.html", page=page, back=_asked_from(scope))
+        if page.code == "step_up_required" and "kept_form" in scope.get("state", {}):
+            state = scope["state"]
+            is_wrong = PROOF_FIELD in state["form"]
+            return self.draw(scope, "step_up.html", page=page, kept=state["kept_form"], is_wrong=is_wrong, has_proof=True)
+        return self.draw(scope, "error.html", page=page)
 
 
 def answer(request: AnyRequest, template: str, *, status: int = 200, **context: Any) -> Response[bytes]:
@@ -197,14 +201,6 @@ def cursor(request: AnyRequest, name: str = "before", *, default: int = 2**62) -
     """A list's cursor out of the query; a strange one is the default."""
     text = request.query_params.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else default
-
-
-def _asked_from(scope: Any) -> str:
-    """The page of the panel that a form was on: as the browser tells, or else the form's own address."""
-    told = urlsplit(dict(scope.get("headers", ())).get(b"referer", b"").decode("latin-1"))
-    path = told.path + (f"?{told.query}" if told.query else "")
-    found = panel_path(path if told.path.startswith("/admin/") else scope.get("path", ""))
-    return "/admin" if found.startswith("/admin/step-up") else found
 
 
 def _csrf(staff: SignedIn | None) -> Markup:

@@ -74,6 +74,11 @@ STOCK = {"exact": "Exact number", "level": "Plenty / few / none", "hidden": "Not
 BATCH = {"importing": "Not finished", "done": "Done"}
 FORMAT = {"txt": "Text, one code a line", "csv": "CSV", "tsv": "TSV", "xlsx": "Excel", "jsonl": "JSON lines"}
 LATE = {"deliver": "Deliver if stock is left", "hold": "Hand it to staff"}
+ALERT = {
+    "new_place": "A log-in from a place and a browser where this account was not used before",
+    "failures": "Many log-ins with a wrong password",
+    "codes": "Your password was right and the code wrong, many times: somebody may know your password",
+}
 REQUIRE_TOTP = {"off": "Nobody", "owners": "Owners", "all": "Everybody"}
 LOCALE = {"zh_Hans": "简体中文", "en": "English"}
 
@@ -217,6 +222,7 @@ _KINDS = {
     "shop.locale": LOCALE,
     "mail.security": SECURITY,
     "staff.require_totp": REQUIRE_TOTP,
+    "alert": ALERT,
 }
 
 SAID = {
@@ -234,6 +240,9 @@ SAID = {
     "disabled": "Disabled.",
     "password": "The password is changed. All other sessions were ended.",
     "ended": "The session is ended.",
+    "ended_others": "You are logged out everywhere else.",
+    "dismissed": "The warning is put away.",
+    "totp_off": "Two-step log-in is off.",
     "logged_out": "You are logged out.",
     "imported": "The import is done.",
     "sealed": "The vault is sealed.",

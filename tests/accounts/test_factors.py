@@ -50,7 +50,7 @@ async def test_a_password_alone_opens_nothing_any_more(shop: Shop, app: Edge, de
     assert (answer.status_code, answer.headers["location"]) == (303, "/admin/orders")
     assert await is_in(half)
     assert "staff.factor_enrolled" in await events(shop)
-    assert [(to, "totp.enabled" in facts) for to, facts in await told(shop, "factor.changed")] == [("owner@example.com", True)]
+    assert [(to, "enrolled" in facts) for to, facts in await told(shop, "factor.changed")] == [("owner@example.com", True)]
 
 
 async def test_no_session_cookie_is_set_half_way(app: Edge, desk: Desk, clock: TestClock) -> None:
@@ -158,7 +158,7 @@ async def test_b07_ten_wrong_codes_lock_and_the_right_one_too(shop: Shop, app: E
     assert right.status_code == 429
     assert complaints(right) == ["Too many wrong codes. Please wait 15 min."]
     assert (await give_code(half, recovery[0])).status_code == 429
-    assert {to for to, _ in await told(shop, "login.codes")} == {"owner@example.com"}
+    assert {to for to, _ in await told(shop, "login.suspicious")} == {"owner@example.com"}
     clock.pass_time(minutes=15.1)
     assert (await give_code(half, phone.code())).status_code == 404  # the log-in itself is too old by now
     await half_way(half)

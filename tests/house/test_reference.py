@@ -6,7 +6,7 @@ from kashop.cli.root import COMMANDS
 from scripts.reference import FOLDER, pages
 from tests.house import tree
 
-NAMED = re.compile(r"(?:^|[`/ ])kashop ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?")
+NAMED = re.compile(r"(?:^|[`/ ])kashop ([a-z][a-z-]*)(?: ([a-z][a-z0-9-]*))?")
 
 
 def named_commands(text: str) -> set[str]:

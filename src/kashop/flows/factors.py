@@ -74,7 +74,7 @@ def _try(
     if tried.is_newly_locked:
         suspicion.warn(tx, staff, "codes", browser)
     if tried.is_right and recovery:
-        notices.tell(tx, "factor.changed", to=[staff.email], email=staff.email, what="recovery.used")
+        notices.tell(tx, "factor.changed", to=[staff.email], change="recovery_used")
     return tried
 
 
@@ -101,7 +101,7 @@ async def enrol(shop: Shop, me: SignedIn, sealed: str, text: str, actor: Actor) 
 
 def _enrolled(tx: Tx, me: SignedIn, sealed: bytes, actor: Actor, *, step: int, code_hashes: Sequence[bytes]) -> None:
     writes.enrol(tx, me.staff_id, sealed, actor, step=step, code_hashes=code_hashes, keep=me.session_hash)
-    notices.tell(tx, "factor.changed", to=[me.email], email=me.email, what="totp.enabled")
+    notices.tell(tx, "factor.changed", to=[me.email], change="enrolled")
 
 
 async def renew_recovery_codes(shop: Shop, me: SignedIn, actor: Actor) -> list[str]:
@@ -115,7 +115,7 @@ async def renew_recovery_codes(shop: Shop, me: SignedIn, actor: Actor) -> list[s
 
 def _renewed(tx: Tx, me: SignedIn, code_hashes: Sequence[bytes], actor: Actor) -> None:
     writes.replace_recovery_codes(tx, me.staff_id, code_hashes, actor, keep=me.session_hash)
-    notices.tell(tx, "factor.changed", to=[me.email], email=me.email, what="recovery.made")
+    notices.tell(tx, "factor.changed", to=[me.email], change="recovery_codes")
 
 
 def is_demanded(shop: Shop, me: SignedIn) -> bool:
@@ -138,7 +138,7 @@ async def reset(shop: Shop, staff: Staff, actor: Actor) -> bool:
 def _removed(tx: Tx, staff_id: int, email: str, actor: Actor, *, keep: bytes = b"") -> bool:
     had = writes.remove(tx, staff_id, actor, keep=keep)
     if had:
-        notices.tell(tx, "factor.changed", to=[email], email=email, what="totp.disabled" if keep else "totp.reset")
+        notices.tell(tx, "factor.changed", to=[email], change="removed" if keep else "reset")
     return had
 
 

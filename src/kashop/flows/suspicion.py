@@ -30,10 +30,8 @@ def warn(tx: Tx, staff: Staff, kind: str, browser: Browser) -> None:
         _tell(tx, staff, kind, browser)
 
 
-_ABOUT = {"new_place": "login.suspicious", "failures": "login.failures", "codes": "login.codes"}
-
-
 def _tell(tx: Tx, staff: Staff, kind: str, browser: Browser) -> None:
     writes.warn(tx, staff.staff_id, kind, ip=browser.ip, user_agent=browser.user_agent)
     to = dict.fromkeys([staff.email, *accounts.owner_addresses(tx)])
-    notices.tell(tx, _ABOUT[kind], to=to, email=staff.email, ip=browser.ip)
+    agent = browser.user_agent[:200] or "-"
+    notices.tell(tx, "login.suspicious", to=to, account=staff.email, kind=kind, ip=browser.ip, user_agent=agent)

@@ -32,6 +32,8 @@ _FACTOR = {
     "enrolled": "One-time codes were set up for your log-in",
     "recovery_codes": "New recovery codes were made for your log-in",
     "removed": "One-time codes were taken away from your log-in",
+    "reset": "Whoever runs the server took one-time codes away from your log-in",
+    "recovery_used": "A recovery code was used to prove that it is you",
 }
 _SUSPICION = {
     "new_place": "a log-in from a browser and a network that are new to this account",
@@ -74,20 +76,6 @@ TEXTS: dict[str, Text] = {
             "If this was not you, change your password and end the other sessions.",
             page="/admin/account",
             words=_SUSPICION,
-        ),
-        Text(
-            about="login.failures",
-            title="Many failed log-ins",
-            sentence="Somebody tries passwords for {email}, lately from {ip}. New browsers wait longer and longer; "
-            "yours, which the account knows, still get in.",
-            page="/admin/account",
-        ),
-        Text(
-            about="login.codes",
-            title="Somebody may know your password",
-            sentence="The password of {email} was right and the code wrong, ten times, lately from {ip}. If it was not you, "
-            "change your password now.",
-            page="/admin/account",
         ),
         Text(
             about="factor.changed",

@@ -59,6 +59,18 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/admin/codes/import/{token}"): STOCK,
     ("GET", "/admin/codes/batches/{batch}"): ALL,
     ("GET", "/admin/stock"): ALL,
+    ("GET", "/admin/suppliers"): STOCK,
+    ("POST", "/admin/suppliers"): LEADS,
+    ("GET", "/admin/suppliers/{supplier}"): LEADS,
+    ("POST", "/admin/suppliers/{supplier}"): LEADS,
+    ("POST", "/admin/suppliers/{supplier}/link"): LEADS,
+    ("POST", "/admin/suppliers/{supplier}/keys/{key}/confirm"): LEADS,
+    ("POST", "/admin/suppliers/{supplier}/keys/{key}/reject"): LEADS,
+    ("POST", "/admin/suppliers/{supplier}/disable"): LEADS,
+    ("POST", "/admin/suppliers/{supplier}/enable"): LEADS,
+    ("POST", "/admin/suppliers/import-key/rotate"): LEADS,
+    ("POST", "/admin/suppliers/batches/{batch}/accept"): STOCK,
+    ("POST", "/admin/suppliers/batches/{batch}/decline"): STOCK,
     ("GET", "/admin/gateways"): MONEY | {"auditor"},
     ("GET", "/admin/gateways/{name}"): MONEY | {"auditor"},
     ("POST", "/admin/gateways/{name}/test"): MONEY | {"auditor"},
@@ -85,7 +97,7 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/admin/vault/methods/{method}/drop"): ONLY_OWNER,
     ("GET", "/admin/jobs"): LEADS | {"auditor"},
 }
-COMING = {"codes.view", "codes.edit", "codes.void", "codes.reveal", "codes.export", "codes.approve", "suppliers.edit"}
+COMING = {"codes.view", "codes.edit", "codes.void", "codes.reveal", "codes.export", "codes.approve"}
 COMING |= {"audit.view"}
 JSON = {"accept": "application/json"}
 STRANGE = ["x", "%00", "%ff", "0", "-1", "1e3", "9223372036854775808", "9" * 400, "<script>", "' OR 1=1 --", "%E5%95%86"]

@@ -12,13 +12,16 @@ import uvicorn
 from playwright.sync_api import Browser, Page
 
 from kashop.app import make_app
-from kashop.flows import gateways
+from kashop.flows import gateways, supply
 from kashop.lib.actor import CLI, SYSTEM
 from kashop.orders import writes
 from kashop.settings.config import load
 from kashop.shop import Shop
+from kashop.supply import writes as supply_writes
+from kashop.vault import boxes
 from tests.cast import OWNER, PASSWORD, add_epay, add_product, call_back, epay_notice, order
 from tests.chromium import launched
+from tests.supply.sender import join
 
 PAGES = (
     "",
@@ -31,6 +34,8 @@ PAGES = (
     "/categories",
     "/codes",
     "/stock",
+    "/suppliers",
+    "/suppliers/1",
     "/gateways",
     "/gateways/epay-main",
     "/gateways/new/practice",
@@ -95,7 +100,21 @@ async def _fill(shop: Shop) -> str:
     await call_back(shop, epay_notice(placed, money="25.00"))
     await shop.db.write(writes.open_exception, placed.order.order_id, "paid_twice", SYSTEM, txn="T" * 60, amount=2500)
     await order(shop, "steam", 1)
+    await _supply(shop)
     return placed.order.order_no
+
+
+async def _supply(shop: Shop) -> None:
+    """A supplier with a key, another that offers one, batches in every state."""
+    sender = await join(shop, "一个名字很长的供货商 Very Long Supplier Name GmbH", is_trusted=False)
+    for n in range(3):
+        sent = await sender.send(sender.sealed([f"SCREEN-{n}-{m:04}" for m in range(5 + n)]))
+        if n == 0:
+            await supply.accept(shop, sent.sealed_batch_id, CLI)
+        if n == 1:
+            await shop.db.write(supply_writes.decline, sent.sealed_batch_id, CLI, reason="not ordered")
+    await shop.db.write(supply_writes.offer_key, sender.supplier.supplier_id, boxes.public_of(b"n" * 32), CLI)
+    await join(shop, "Li", is_confirmed=False)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,13 @@
 """Batches that wait: for the vault, for staff, for the job; and the keys that open them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kashop.flows import supply
 from kashop.inventory import reads as inventory
+from kashop.inventory import writes as inventory_writes
 from kashop.lib.actor import CLI
 from kashop.lib.errors import Conflict, Denied, NotFound, TooMany
 from kashop.shop import Shop
@@ -214,7 +216,30 @@ async def test_what_a_supplier_may_leave_waiting_is_bounded(shop: Shop) -> None:
         await send(shop, sender.sealed(["BOUND-X"]))
 
 
-async def test_the_sender_class_can_send_twice(shop: Shop) -> None:
+async def test_an_opening_that_was_cut_short_is_finished_and_counted_once(
+    shop: Shop, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender, vault = await join(shop), Vault(shop)
+    chunks, add = 0, inventory_writes.add_codes
+
+    def sealed_at_the_third(*args: Any, **more: Any) -> Any:
+        nonlocal chunks
+        chunks += 1
+        if chunks == 3:
+            vault.seal()
+        return add(*args, **more)
+
+    monkeypatch.setattr(inventory_writes, "add_codes", sealed_at_the_third)
+    sent = await send(shop, sender.sealed([f"SHORT-{n:05}" for n in range(5000)]))
+    assert (sent.status, shop.keyring.is_sealed) == ("waiting", True)
+    assert 0 < await free(shop) < 5000
+    vault.unseal()
+    assert await supply.open_due(shop) == 1
+    done = await shop.db.read(reads.get_batch, sent.sealed_batch_id)
+    assert (done.status, done.added, done.duplicates, await free(shop)) == ("done", 5000, 0, 5000)
+
+
+async def test_a_code_that_was_sent_before_is_counted_as_known(shop: Shop) -> None:
     sender: Sender = await join(shop)
     await sender.send(sender.sealed(["TWICE-1"]))
     done = await sender.send(sender.sealed(["TWICE-1", "TWICE-2"]))

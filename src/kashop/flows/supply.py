@@ -6,7 +6,7 @@ than counts.
 """
 
 import asyncio
-import io
+import hashlib
 import re
 from collections.abc import AsyncIterator
 
@@ -15,7 +15,7 @@ import structlog
 
 from kashop.db import Reader
 from kashop.flows import restock
-from kashop.inventory.stockfile import Rules
+from kashop.inventory import reads as inventory
 from kashop.lib import ids
 from kashop.lib.actor import SYSTEM, Actor
 from kashop.lib.clock import HOUR, SECOND
@@ -264,8 +264,8 @@ async def open_batch(shop: Shop, sealed_batch_id: int) -> bool:
         return False
     actor = Actor("supplier", str(content.supplier_id))
     try:
-        plain = await asyncio.to_thread(_opened, shop, content)
-        counts = await _shelve(shop, content, plain, actor)
+        codes = await asyncio.to_thread(_opened, shop, content)
+        counts = await _shelve(shop, content, codes, actor)
     except Sealed:
         await shop.db.write(writes.give_back, sealed_batch_id)
         return False
@@ -279,8 +279,8 @@ async def open_batch(shop: Shop, sealed_batch_id: int) -> bool:
     return await shop.db.write(writes.finish, sealed_batch_id, counts, actor)
 
 
-def _opened(shop: Shop, content: SealedContent) -> bytes:
-    """The rows, after all that was checked at the door: the database may have been changed meanwhile."""
+def _opened(shop: Shop, content: SealedContent) -> list[str]:
+    """The codes, after all that was checked at the door: the database may have been changed meanwhile."""
     manifest = sealedbatch.read_manifest(content.manifest)
     if not boxes.is_signed(content.public_key, sealedbatch.signed_text(content.manifest), content.signature):
         raise BatchRefused("supplier")
@@ -298,23 +298,21 @@ def _opened(shop: Shop, content: SealedContent) -> bytes:
         plain = boxes.open_box(private, content.body)
     except Tampered:
         raise BatchRefused("unreadable") from None
-    sealedbatch.check_rows(manifest, plain)
-    return plain
+    return sealedbatch.read_rows(manifest, plain)
 
 
-async def _shelve(shop: Shop, content: SealedContent, plain: bytes, actor: Actor) -> Counts:
-    source = restock.Source(
-        file=io.BytesIO(plain),
-        name=f"{content.batch_no[:12]}.jsonl",
+async def _shelve(shop: Shop, content: SealedContent, codes: list[str], actor: Actor) -> Counts:
+    """Put the codes on the shelf; an opening that was cut short before counts with this one."""
+    lot = restock.Lot(
         product=content.slug,
         sku=content.sku_code,
         batch=f"{content.supplier_name} {content.batch_no[:12]}",
         supplier=content.supplier_name,
-        rules=Rules(format="jsonl", encoding="utf-8", columns=("code",)),
     )
+    digest = hashlib.sha512(content.body).digest()
     try:
-        report = await restock.import_codes(shop, source, actor)
-    except (Invalid, Conflict, NotFound) as refused:
-        why = "unreadable" if isinstance(refused, Invalid) else "product"
-        raise BatchRefused(why) from None
-    return Counts(report.batch_id, report.new, report.duplicate_in_file + report.duplicate_in_stock, report.bad)
+        report = await restock.import_rows(shop, lot, codes, actor, name=content.batch_no, digest=digest)
+    except (Invalid, Conflict, NotFound):  # the product is no more, or is delivered by hand now
+        raise BatchRefused("product") from None
+    added = await shop.db.read(inventory.count_imported, digest)
+    return Counts(report.batch_id, added, len(codes) - added - report.bad, report.bad)

@@ -120,3 +120,9 @@ def free_codes_of(db: Reader, batch_id: int, *, limit: int) -> list[KnownCode]:
 def find_rejects(db: Reader, batch_id: int) -> Rejects | None:
     """Which rows an import left out."""
     return db.one("SELECT listed, content FROM batch_rejects WHERE batch_id = :batch_id", Rejects, batch_id=batch_id)
+
+
+def count_imported(db: Reader, digest: bytes) -> int:
+    """How many codes all imports of the same content have brought."""
+    sql = "SELECT CAST(COALESCE(SUM(imported), 0) AS BIGINT) FROM batches WHERE source_digest = :digest"
+    return int(db.value(sql, digest=digest))

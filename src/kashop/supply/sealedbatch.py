@@ -81,6 +81,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     import_key: _Hex
 
 
+class _Row(msgspec.Struct, frozen=True):
+    code: str
+
+    def __repr__(self) -> str:
+        return "<row>"
+
+
+_ROW = msgspec.json.Decoder(_Row)
+
+
 class Head(msgspec.Struct, frozen=True):
     """The first three lines. `line` is the manifest as it stood."""
 
@@ -154,15 +164,17 @@ def check_body(manifest: Manifest, body: bytes | bytearray) -> None:
         raise BatchRefused("digest")
 
 
-def check_rows(manifest: Manifest, plain: bytes) -> None:
-    """Whether the opened content is as many rows as were signed. Raises BatchRefused."""
+def read_rows(manifest: Manifest, plain: bytes) -> list[str]:
+    """The codes of the opened content, as many as were signed. Raises BatchRefused."""
     lines = plain.split(b"\n")
     if lines[-1] == b"":
         lines.pop()
     if len(lines) != manifest.count:
         raise BatchRefused("count")
-    if not all(line[:1] == b"{" and line[-1:] == b"}" for line in lines):
-        raise BatchRefused("unreadable")
+    try:
+        return [_ROW.decode(line).code for line in lines]
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        raise BatchRefused("unreadable") from None
 
 
 def rows(codes: Iterable[str]) -> bytes:

@@ -19,6 +19,7 @@ from kashop.web.admin import (
     staff,
     step_up,
     stock,
+    suppliers,
     vault,
 )
 
@@ -35,6 +36,7 @@ _PAGES = (
     categories,
     codes,
     stock,
+    suppliers,
     gateways,
     settings,
     staff,

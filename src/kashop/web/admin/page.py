@@ -69,6 +69,7 @@ NAV = (
     Link("/admin/categories", "Categories", "products.edit"),
     Link("/admin/codes", "Codes", "codes.import"),
     Link("/admin/stock", "Stock", "stock.view"),
+    Link("/admin/suppliers", "Suppliers", "codes.import"),
     Link("/admin/gateways", "Gateways", "gateways.view"),
     Link("/admin/settings", "Settings", "settings.edit"),
     Link("/admin/staff", "Staff", "staff.edit"),

@@ -1,5 +1,7 @@
 """What the panel calls the states, kinds and names that the database writes down. Values are msgids."""
 
+from kashop.supply.sealedbatch import REFUSALS
+
 ORDER = {
     "pending": "Awaiting payment",
     "paid": "Paid",
@@ -48,6 +50,7 @@ EVENT = {
 ACTOR = {
     "buyer": "Buyer",
     "staff": "Staff",
+    "supplier": "Supplier",
     "system": "kashop",
     "gateway": "Gateway",
     "cli": "Command line",
@@ -72,6 +75,7 @@ CONTACT = {
 LOOKUP = {"optional": "Optional", "required": "Required"}
 STOCK = {"exact": "Exact number", "level": "Plenty / few / none", "hidden": "Not shown"}
 BATCH = {"importing": "Not finished", "done": "Done"}
+SEALED_BATCH = {"held": "To decide", "waiting": "Waits to be opened", "done": "On the shelf", "refused": "Refused"}
 FORMAT = {"txt": "Text, one code a line", "csv": "CSV", "tsv": "TSV", "xlsx": "Excel", "jsonl": "JSON lines"}
 LATE = {"deliver": "Deliver if stock is left", "hold": "Hand it to staff"}
 ALERT = {
@@ -216,6 +220,8 @@ _KINDS = {
     "lookup": LOOKUP,
     "stock": STOCK,
     "batch": BATCH,
+    "sealed_batch": SEALED_BATCH,
+    "batch_refusal": REFUSALS,
     "format": FORMAT,
     "orders.late_payment": LATE,
     "vault.on_alarm": ALARM,
@@ -238,6 +244,12 @@ SAID = {
     "closed": "The exception is closed.",
     "enabled": "Enabled.",
     "disabled": "Disabled.",
+    "key_confirmed": "The key is confirmed: batches signed by it are taken.",
+    "key_rejected": "The key was turned away.",
+    "key_made": "A new import key is in use.",
+    "batch_opened": "The batch was opened and is on the shelf.",
+    "batch_accepted": "Accepted. It is opened in a moment.",
+    "batch_declined": "The batch was declined.",
     "password": "The password is changed. All other sessions were ended.",
     "ended": "The session is ended.",
     "ended_others": "You are logged out everywhere else.",

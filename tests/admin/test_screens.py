@@ -40,6 +40,7 @@ PAGES = (
     "/gateways/epay-main",
     "/gateways/new/practice",
     "/settings",
+    "/notices",
     "/staff",
     "/vault",
     "/jobs",

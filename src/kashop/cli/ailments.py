@@ -19,9 +19,12 @@ from kashop.inventory import reads as inventory
 from kashop.jobs import reads as jobs
 from kashop.jobs.schedule import SCHEDULE
 from kashop.lib.clock import DAY, MINUTE
+from kashop.notices import reads as notices
+from kashop.notices.rules import channels
 from kashop.orders import reads as orders
 from kashop.payments import reads as payments
 from kashop.settings.config import Config
+from kashop.settings.reads import settings as stored_settings
 from kashop.shop import Shop
 from kashop.vault import reads as vault
 
@@ -152,7 +155,13 @@ async def of_shop(shop: Shop, *, online: bool) -> list[Finding]:
 
 
 def _in_rows(db: Reader, is_served: bool, is_practice: bool) -> list[Finding]:
-    return [*_vault(db), *_jobs(db, is_served), *_waiting(db), *_audit(audit.head(db), db, is_practice=is_practice)]
+    return [
+        *_vault(db),
+        *_jobs(db, is_served),
+        *_waiting(db),
+        *_notices(db),
+        *_audit(audit.head(db), db, is_practice=is_practice),
+    ]
 
 
 def _vault(db: Reader) -> Iterator[Finding]:
@@ -194,6 +203,18 @@ def _waiting(db: Reader) -> Iterator[Finding]:
         yield Finding("imports", "note", f"interrupted: {names}. Import the same file again: only the rest is added")
     if not any(g.is_enabled for g in payments.gateways(db)):
         yield Finding("gateways", "note", "none is enabled: nobody can pay. `kashop gateway types`")
+
+
+def _notices(db: Reader) -> Iterator[Finding]:
+    if "mail" not in channels(stored_settings(db)):
+        yield Finding(
+            "mail", "note", "is not set up: nobody is told of alarms. `kashop setting set mail.host …`, mail.from and more"
+        )
+    lost, failing = notices.count_given_up(db, db.now - 7 * DAY), notices.count_failing(db)
+    if lost:
+        yield Finding("notices", "mend", f"{lost} were given up within seven days: `kashop notice list` says why")
+    elif failing:
+        yield Finding("notices", "note", f"{failing} fail and are tried again: `kashop notice list` says why")
 
 
 def _audit(head: Head, db: Reader, *, is_practice: bool) -> Iterator[Finding]:

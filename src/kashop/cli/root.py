@@ -21,6 +21,7 @@ COMMANDS = {
     "gateway": "Ways to be paid: set, list, test, enable, disable.",
     "order": "Orders: show, list, exceptions, confirm, cancel, deliver.",
     "setting": "What the merchant may choose: list, get, set, clear.",
+    "notice": "What the shop tells people: list, retry, test, key.",
     "admin": "The staff: create, list, reset-password, unlock, link, disable.",
     "vault": "The keys: status, seal, unseal, rotate, rekey, recover.",
     "audit": "The chain of events: verify, checkpoint, pubkey, head.",

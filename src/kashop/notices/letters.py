@@ -34,20 +34,24 @@ def mail(items: Sequence[Item], sender: Sender, now: int) -> EmailMessage:
     """One mail of one or more notices of one kind to one address, ready to be sent."""
     words = translations(sender.locale)
     first, newest = items[0][0], items[-1]
-    text = text_of(first.about)
-    title = _one_line(words.say(text.title, _facts(newest, sender, words)))
+    about = title(newest[0], sender, words)
     more = f" (×{len(items)})" if len(items) > 1 else ""
     message = EmailMessage(policy=SMTP)
     domain = sender.address.rpartition("@")[2]
     message["From"] = Address(_one_line(sender.name or sender.shop), addr_spec=sender.address)
     message["To"] = Address(addr_spec=first.recipient)
-    message["Subject"] = f"[{_one_line(sender.shop)}] {title}{more}"[:200]
+    message["Subject"] = f"[{_one_line(sender.shop)}] {about}{more}"[:200]
     message["Date"] = format_datetime(datetime.fromtimestamp(now / 1000, UTC))
     message["Message-ID"] = f"<{first.number}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(_plain(items, sender, words), cte="base64")
-    message.add_alternative(_html(items, sender, words, title), subtype="html", cte="base64")
+    message.add_alternative(_html(items, sender, words), subtype="html", cte="base64")
     return message
+
+
+def title(notice: Notice, sender: Sender, words: Catalogue) -> str:
+    """What a notice is about, in one line; of what is sealed in it, nothing."""
+    return _one_line(words.say(text_of(notice.about).title, _facts((notice, {}), sender, words)))
 
 
 def posted(notice: Notice) -> bytes:
@@ -111,9 +115,9 @@ def _plain(items: Sequence[Item], sender: Sender, words: Catalogue) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _html(items: Sequence[Item], sender: Sender, words: Catalogue, title: str) -> str:
+def _html(items: Sequence[Item], sender: Sender, words: Catalogue) -> str:
     text = text_of(items[0][0].about)
-    parts = [f'<h1 style="font-size:20px;margin:0 0 16px">{html.escape(title)}</h1>']
+    parts = [f'<h1 style="font-size:20px;margin:0 0 16px">{html.escape(title(items[-1][0], sender, words))}</h1>']
     for item in items[-MOST_SHOWN:]:
         facts = _facts(item, sender, words)
         shown = {name: _linked(name, value) for name, value in facts.items()}

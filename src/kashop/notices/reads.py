@@ -55,8 +55,9 @@ def find(db: Reader, notice_id: int) -> Notice | None:
 
 
 def count_given_up(db: Reader, since: int) -> int:
-    """How many were given up that were written since."""
-    sql = "SELECT count(*) FROM notices WHERE created_at >= :since AND next_try_at IS NULL AND sent_at IS NULL"
+    """How many were given up that were written since; not those whose channel was never set up."""
+    sql = """SELECT count(*) FROM notices WHERE created_at >= :since AND next_try_at IS NULL AND sent_at IS NULL
+               AND problem <> 'not_set_up'"""
     return int(db.value(sql, since=since))
 
 

@@ -72,6 +72,7 @@ NAV = (
     Link("/admin/suppliers", "Suppliers", "codes.import"),
     Link("/admin/gateways", "Gateways", "gateways.view"),
     Link("/admin/settings", "Settings", "settings.edit"),
+    Link("/admin/notices", "Notices", "settings.edit"),
     Link("/admin/staff", "Staff", "staff.edit"),
     Link("/admin/vault", "Vault", "vault.view"),
     Link("/admin/jobs", "Jobs", "jobs.view"),

@@ -13,7 +13,7 @@ from kashop.settings.types import Setting
 from kashop.shop import Shop
 from kashop.web.admin.page import Shown, again, answer, see
 from kashop.web.forms import Form
-from kashop.web.guards import Needs, form_of
+from kashop.web.guards import CSRF_FIELD, Needs, form_of
 from kashop.web.sessions import AnyRequest, actor_of, shop_of
 from kashop.web.themes import ThemeBroken, load_theme
 
@@ -51,6 +51,9 @@ def _sent(shop: Shop, form: Form) -> dict[str, object]:
         is_sent = setting.kind == "flag" or setting.name in form
         if is_sent and str(value) != str(shop.settings[setting.name]):
             values[setting.name] = value
+    known = {s.name for s in _open_ones()} | {CSRF_FIELD}
+    if any(name.removeprefix("clear-") not in known for name in form.names()):
+        form.complain("", "There is no such setting.")
     form.done()
     return values
 

@@ -145,7 +145,6 @@ REASON = {
     "outer_space": "Begins or ends with a space",
     "number_cell": "A number cell: leading zeros may be lost",
 }
-GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments", "audit": "Audit", "vault": "Vault"}
 GROUP = {
     "shop": "Shop",
     "orders": "Orders",
@@ -155,10 +154,12 @@ GROUP = {
     "notices": "Notices",
     "staff": "Staff",
     "codes": "Codes",
+    "audit": "Audit",
 }
 ALARM = {"tell": "Tell the owners", "seal": "Tell the owners and seal the vault"}
+CHANNEL = {"mail": "Mail", "webhook": "Webhook", "file": "File"}
+NOTICE = {"waiting": "Waiting", "failing": "Failing", "sent": "Sent", "given_up": "Given up"}
 SECURITY = {"starttls": "STARTTLS", "tls": "TLS", "none": "Not encrypted"}
-GROUP = {"shop": "Shop", "staff": "Staff", "orders": "Orders", "payments": "Payments"}
 SEALED_WHY = {
     "start": "The server started and nobody has unsealed it yet",
     "asked": "Somebody sealed it",
@@ -227,6 +228,8 @@ _KINDS = {
     "vault.on_alarm": ALARM,
     "shop.locale": LOCALE,
     "mail.security": SECURITY,
+    "channel": CHANNEL,
+    "notice": NOTICE,
     "staff.require_totp": REQUIRE_TOTP,
     "alert": ALERT,
 }
@@ -260,6 +263,7 @@ SAID = {
     "sealed": "The vault is sealed.",
     "unsealed": "The vault is unsealed.",
     "removed": "Removed.",
+    "retried": "It will be sent again within seconds.",
 }
 """What a page says after a change, by the short word in its address."""
 

@@ -19,10 +19,11 @@ from kashop.shop import Shop
 from kashop.vault import Keyring
 from tests.cast import TestClock, add_epay, add_product, call_back, config, epay_notice, order
 
-IDS = [f"I-{n:02}" for n in (*range(1, 17), 19, 24, 26, 27, 30, 32, 36, 43)] + ["K-01", "K-02", "K-03"]
+IDS = [f"I-{n:02}" for n in (*range(1, 17), 19, 24, 26, 27, 29, 30, 32, 36, 43)] + ["K-01", "K-02", "K-03"]
 
 FREE_RECEIPTS = "DROP TRIGGER receipts_never_updated; DROP TRIGGER receipts_never_deleted;"
 FREE_EVENTS = "DROP TRIGGER events_never_updated; DROP TRIGGER events_never_deleted;"
+FREE_SEALS = "DROP TRIGGER codes_move_to_the_newest_key;"
 SOLD = "(SELECT MIN(code_id) FROM codes WHERE status = 'sold')"
 FREE = "(SELECT MIN(code_id) FROM codes WHERE status = 'free')"
 PAID = "(SELECT MIN(order_id) FROM orders WHERE status = 'delivered' AND paid_minor > 0)"
@@ -42,6 +43,10 @@ def without_constraints(table: str) -> str:
     return f"CREATE TABLE bare AS SELECT * FROM {table}; DROP TABLE {table}; ALTER TABLE bare RENAME TO {table};"
 
 
+NEWER_KEYS = "INSERT INTO vault_keys SELECT product_id, epoch + 1, wrapped, created_at FROM vault_keys;"
+BAD_ROTATION = """INSERT INTO rotations (status, total, codes_before, fingerprints_before, keys_before, codes_after,
+  fingerprints_after, started_by, started_at, moved_at, ended_at) VALUES ('done', 9, 9, 9, 1, {after}, {after}, 'cli', 1, 1, 1)"""
+
 CRIMES = [
     ("I-01", f"UPDATE codes SET line_id = 999999 WHERE code_id = {SOLD}"),
     ("I-01", "UPDATE orders SET status = 'expired' WHERE status = 'delivered'"),
@@ -55,7 +60,7 @@ CRIMES = [
     ("I-04", f"UPDATE codes SET line_id = (SELECT MAX(line_id) FROM codes WHERE status = 'sold') WHERE code_id = {SOLD}"),
     ("I-05", f"INSERT INTO pools VALUES (2, 'vip', 'VIP'); UPDATE codes SET pool_id = 2 WHERE code_id = {SOLD}"),
     ("I-06", f"UPDATE codes SET sku_id = (SELECT MAX(sku_id) FROM skus) WHERE code_id = {SOLD}"),
-    ("I-06", f"UPDATE codes SET product_id = 999 WHERE code_id = {SOLD}"),
+    ("I-06", f"{FREE_SEALS} UPDATE codes SET product_id = 999 WHERE code_id = {SOLD}"),
     ("I-07", f"UPDATE codes SET status = 'free', line_id = NULL WHERE code_id = {SOLD}"),
     ("I-07", f"UPDATE codes SET replaces_code_id = {FREE} WHERE code_id = {SOLD}"),
     ("I-07", f"UPDATE codes SET status = 'sold', line_id = 1 WHERE code_id = {FREE}"),
@@ -90,9 +95,13 @@ CRIMES = [
     ("I-24", "UPDATE skus SET is_free = 0 WHERE price_minor = 0"),
     ("I-26", f"UPDATE codes SET sealed = (SELECT sealed FROM codes WHERE code_id = {FREE}) WHERE code_id = {SOLD}"),
     ("I-26", f"UPDATE codes SET fingerprint = zeroblob(32) WHERE code_id = {FREE}"),
-    ("I-26", f"UPDATE codes SET epoch = 2 WHERE code_id = {FREE}"),
+    ("I-26", f"{FREE_SEALS} UPDATE codes SET epoch = 2 WHERE code_id = {FREE}"),
     ("I-26", "UPDATE vault_keys SET wrapped = zeroblob(73)"),
     ("I-27", f"UPDATE codes SET sealed = (SELECT sealed FROM codes WHERE code_id = {FREE}) WHERE code_id = {SOLD}"),
+    ("I-29", NEWER_KEYS),
+    ("I-29", f"{NEWER_KEYS} {FREE_SEALS} UPDATE codes SET epoch = epoch + 1"),
+    ("I-29", BAD_ROTATION.format(after=8)),
+    ("I-29", BAD_ROTATION.format(after=999999)),
     ("I-30", "UPDATE batches SET imported = imported + 1 WHERE batch_id = 1"),
     ("I-30", without_constraints("codes") + "UPDATE codes SET fingerprint = (SELECT MIN(fingerprint) FROM codes)"),
     ("I-32", f"{FREE_EVENTS} UPDATE events SET reason = 'x' WHERE seq = 5"),
@@ -181,7 +190,7 @@ async def test_a_shop_that_has_seen_everything_breaks_nothing(copy: Path) -> Non
 
 async def test_without_all_only_the_quick_ones_are_looked_at(copy: Path) -> None:
     found = await looked_at(copy, is_all=False)
-    assert set(IDS) - set(found) == {"I-07", "I-12", "I-14", "I-19", "I-26", "I-27", "I-30", "I-32", "I-43"}
+    assert set(IDS) - set(found) == {"I-07", "I-12", "I-14", "I-19", "I-26", "I-27", "I-29", "I-30", "I-32", "I-43"}
 
 
 @pytest.fixture(scope="module")

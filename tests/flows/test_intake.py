@@ -17,7 +17,7 @@ from kashop.inventory.types import SealedCode
 from kashop.lib.actor import CLI
 from kashop.lib.errors import Invalid
 from kashop.shop import Shop
-from kashop.vault import Keyring, Sealed
+from kashop.vault import Keyring, OldEpoch, Sealed
 from kashop.vault.reads import find_data_key
 from tests.cast import add_product
 
@@ -179,7 +179,7 @@ async def test_e14_codes_of_an_old_epoch_are_never_shelved(shop: Shop) -> None:
     await shop.db.write(newer_key, shop.keyring, batch.product_id)
     old = SealedCode(code_id=1, epoch=1, sealed=b"x" * 60, fingerprint=b"\x01" * 32, cost_minor=0, expires_on="")
     await shop.db.write(_reopen, batch.batch_id)
-    with pytest.raises(stock_writes.OldEpoch):
+    with pytest.raises(OldEpoch):
         await shop.db.write(stock_writes.add_codes, batch.batch_id, [old])
     assert await free(shop) == 1
 

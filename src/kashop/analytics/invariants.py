@@ -137,6 +137,12 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(id="I-27", statement="no nonce is used twice under a key", looks=(seals.nonces_differ,), is_deep=True),
     Invariant(
+        id="I-29",
+        statement="after a rotation no code is under an old key, and none was lost",
+        looks=(seals.rotated_whole, seals.old_keys_are_gone, seals.rotations_lost_nothing),
+        is_deep=True,
+    ),
+    Invariant(
         id="I-30",
         statement="there are as many fingerprints as codes, as many codes as imported",
         looks=(stock.fingerprints_differ,),

@@ -89,3 +89,14 @@ def acts_since(db: Reader, name: str, actor_kind: str, actor_ref: str, since: in
              ORDER BY seq DESC LIMIT :limit"""
     first = last_before(db, since) + 1
     return db.all(sql, Act, name=name, first=first, kind=actor_kind, ref=actor_ref, limit=limit)
+
+
+def last_at(db: Reader, name: str) -> int | None:
+    """When an event of that name was last written."""
+    at: int | None = db.value("SELECT at FROM events WHERE name = :name ORDER BY seq DESC LIMIT 1", name=name)
+    return at
+
+
+def count_since(db: Reader, name: str, since: int) -> int:
+    """How many events of that name were written since a moment."""
+    return int(db.value("SELECT COUNT(*) FROM events WHERE name = :name AND at >= :since", name=name, since=since))

@@ -7,6 +7,7 @@ import msgspec
 import rich_click as click
 
 from kashop.cli import frame, show
+from kashop.cli.vault_rotate import rotate
 from kashop.db import Reader
 from kashop.db.locks import ServerLock
 from kashop.flows import recover as recovery
@@ -22,6 +23,9 @@ WAYS = {"keyfile": "the key file", "passphrase": "a passphrase", "recovery": "a 
 @click.group()
 def vault() -> None:
     """The keys that seal the stock."""
+
+
+vault.add_command(rotate)
 
 
 @vault.command("status")

@@ -62,6 +62,11 @@ class Db(Protocol):
         """
         ...
 
+    @property
+    def waiting(self) -> int:
+        """How many changes wait for the writer or are under way."""
+        ...
+
     async def close(self) -> None:
         """Finish what is queued and let go of the files."""
         ...

@@ -143,6 +143,7 @@ class SqliteDb:
         """Why the writer takes no units just now; empty when it does."""
         self.groups = 0
         self.units = 0
+        self._under_way = 0
 
     @classmethod
     async def open(cls, path: Path, clock: Clock, *, readers: int = 2) -> "SqliteDb":
@@ -173,6 +174,11 @@ class SqliteDb:
             self._drain = asyncio.create_task(self._drain_groups())
         return cast(T, await asyncio.shield(unit.done))
 
+    @property
+    def waiting(self) -> int:
+        """How many changes wait for the writer or are under way."""
+        return len(self._waiting) + self._under_way
+
     async def close(self) -> None:
         """Finish what is queued, checkpoint, and let go of the files."""
         if self._is_closing:
@@ -186,7 +192,7 @@ class SqliteDb:
     async def _drain_groups(self) -> None:
         while self._waiting:
             group = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
-            unknown = False
+            unknown, self._under_way = False, len(group)
             try:
                 assert self._writer is not None
                 answers = await self._writer.run(self._commit_group, [(u.fn, u.args, u.kwargs) for u in group])
@@ -199,6 +205,7 @@ class SqliteDb:
                 answers = [_Failed(refused)] * len(group)
             self.groups += 1
             self.units += len(group)
+            self._under_way = 0
             if unknown:
                 self.problem = "a commit could not be confirmed"
             for unit, answer in zip(group, answers, strict=True):

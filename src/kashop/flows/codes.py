@@ -28,7 +28,7 @@ from kashop.inventory.stockfile import fingerprint_text
 from kashop.lib.actor import Actor
 from kashop.lib.errors import Conflict, Invalid, NotFound, Unavailable
 from kashop.shop import Shop
-from kashop.vault import Sealed, Tampered
+from kashop.vault import DataKey, Sealed, Tampered
 from kashop.vault import reads as vault
 
 MOST_AT_ONCE = 50
@@ -137,12 +137,18 @@ async def opened(shop: Shop, rows: list[SealedRow]) -> tuple[list[Seen], list[in
 
     Only after the events of these very codes are committed.
     """
-    if not all(shop.keyring.knows(r.product_id, r.epoch) for r in rows):  # a command line may have brought a new key
-        shop.keyring.learn(await shop.db.read(vault.data_keys))
     seen, tampered = await asyncio.to_thread(_open_all, shop, rows)
-    for where in tampered.values():
-        await alarm(shop, where)
+    if tampered:  # look once more: a new key may have come, and a rotation may have sealed a code anew since it was read
+        rows, keys = await shop.db.read(_sealed_now, [row.code_id for row in rows])
+        shop.keyring.renew(keys)
+        seen, tampered = await asyncio.to_thread(_open_all, shop, rows)
+    for code_id, where in tampered.items():
+        await alarm(shop, code_id, where)
     return seen, list(tampered)
+
+
+def _sealed_now(db: Reader, code_ids: list[int]) -> tuple[list[SealedRow], list[DataKey]]:
+    return codelist.sealed(db, code_ids), vault.data_keys(db)
 
 
 def _open_all(shop: Shop, rows: list[SealedRow]) -> tuple[list[Seen], dict[int, str]]:
@@ -150,8 +156,6 @@ def _open_all(shop: Shop, rows: list[SealedRow]) -> tuple[list[Seen], dict[int, 
     tampered: dict[int, str] = {}
     for row in rows:
         try:
-            if not shop.keyring.knows(row.product_id, row.epoch):
-                raise Tampered(f"product {row.product_id} epoch {row.epoch}: no data key")
             text = shop.keyring.open_code(row.sealed, product_id=row.product_id, epoch=row.epoch, code_id=row.code_id)
         except Tampered as problem:
             tampered[row.code_id] = str(problem)

@@ -14,10 +14,9 @@ from kashop.lib import ids
 from kashop.lib.actor import SYSTEM, Actor
 from kashop.lib.errors import Conflict, Invalid, NotFound, Unavailable
 from kashop.orders import reads as orders
-from kashop.orders import writes as order_writes
 from kashop.orders.types import Line, Order
 from kashop.shop import Shop
-from kashop.vault import Sealed, Tampered
+from kashop.vault import DataKey, OldEpoch, Sealed, Tampered
 from kashop.vault import reads as vault_reads
 from kashop.vault import writes as vault
 
@@ -55,14 +54,22 @@ async def reveal(shop: Shop, order: Order, actor: Actor, *, how: str) -> list[Re
     if shop.keyring.is_sealed:
         raise Sealed
     await shop.db.write(delivery.record_reveal, order.order_id, [c.code_id for c in codes], actor, how=how)
-    if not all(shop.keyring.knows(c.product_id, c.epoch) for c in codes):  # a command line may have brought a new product
-        shop.keyring.learn(await shop.db.read(vault_reads.data_keys))
+    try:
+        return await _opened_now(shop, order.order_id, owned)
+    except _DoesNotOpen as failed:
+        await alarm(shop, failed.code_id, failed.where)
+        raise Unavailable("A code of this order cannot be read. The shop has been told.", code="delivery_failed") from None
+
+
+async def _opened_now(shop: Shop, order_id: int, owned: list[tuple[Line, list[OwnedCode]]]) -> list[Revealed]:
+    """The codes in the clear. What does not open is looked at once more, with the keys of the same moment: another process
+    may have brought a key that this one has not learnt, and a rotation may have sealed the code anew since it was read."""
     try:
         return await asyncio.to_thread(_opened, shop, owned)
-    except Tampered as tampered:
-        await shop.db.write(order_writes.open_exception, order.order_id, "delivery_failed", SYSTEM, where=str(tampered))
-        await alarm(shop, str(tampered))
-        raise Unavailable("A code of this order cannot be read. The shop has been told.", code="delivery_failed") from None
+    except _DoesNotOpen:
+        owned, keys = await shop.db.read(lambda db: (_owned(db, order_id), vault_reads.data_keys(db)))
+        shop.keyring.renew(keys)
+        return await asyncio.to_thread(_opened, shop, owned)
 
 
 def _owned(db: Reader, order_id: int) -> list[tuple[Line, list[OwnedCode]]]:
@@ -74,9 +81,16 @@ def _opened(shop: Shop, owned: list[tuple[Line, list[OwnedCode]]]) -> list[Revea
 
 
 def _open(shop: Shop, code: OwnedCode) -> str:
-    if not shop.keyring.knows(code.product_id, code.epoch):
-        raise Tampered(f"product {code.product_id} epoch {code.epoch}: no data key")
-    return shop.keyring.open_code(code.sealed, product_id=code.product_id, epoch=code.epoch, code_id=code.code_id)
+    try:
+        return shop.keyring.open_code(code.sealed, product_id=code.product_id, epoch=code.epoch, code_id=code.code_id)
+    except Tampered as tampered:
+        raise _DoesNotOpen(code.code_id, str(tampered)) from None
+
+
+class _DoesNotOpen(Exception):
+    def __init__(self, code_id: int, where: str):
+        super().__init__(where)
+        self.code_id, self.where = code_id, where
 
 
 async def deliver_by_hand(shop: Shop, order_no: str, line_id: int, contents: list[str], actor: Actor) -> str:
@@ -90,21 +104,29 @@ async def deliver_by_hand(shop: Shop, order_no: str, line_id: int, contents: lis
     contents = [c.strip() for c in contents]
     if not all(contents) or any(len(c.encode()) > MOST_CONTENT for c in contents):
         raise Invalid.of("content", "Write what the buyer gets: up to 8192 bytes each.")
-    key = await shop.db.write(vault.ensure_data_key, shop.keyring, line.product_id)
-    shop.keyring.learn([key])
-    codes = [
+    while True:
+        key = await shop.db.write(vault.ensure_data_key, shop.keyring, line.product_id)
+        shop.keyring.learn([key])
+        try:
+            codes = _sealed_by_hand(shop, line, key, contents)
+            return await shop.db.write(delivery.deliver_manual, order.order_id, line_id, codes, actor)
+        except OldEpoch:  # a rotation began between the two
+            continue
+
+
+def _sealed_by_hand(shop: Shop, line: Line, key: DataKey, contents: list[str]) -> list[SealedCode]:
+    return [
         SealedCode(
             code_id=code_id,
             epoch=key.epoch,
             sealed=shop.keyring.seal_code(text, product_id=line.product_id, epoch=key.epoch, code_id=code_id),
             # the same words may be delivered to many, so what is said by hand is unique by its place alone
-            fingerprint=shop.keyring.fingerprint(text, scope=b"manual/%d/%d" % (line_id, n)),
+            fingerprint=shop.keyring.fingerprint(text, scope=b"manual/%d/%d" % (line.line_id, n)),
             cost_minor=0,
             expires_on="",
         )
         for n, (code_id, text) in enumerate(zip(ids.snowflakes.take(len(contents)), contents, strict=True))
     ]
-    return await shop.db.write(delivery.deliver_manual, order.order_id, line_id, codes, actor)
 
 
 def _manual_line(db: Reader, order_no: str, line_id: int) -> tuple[Order, Line]:

@@ -13,6 +13,7 @@ from kashop.accounts import reads as accounts
 from kashop.audit.writes import record
 from kashop.db import Reader, Tx
 from kashop.delivery import writes as delivery
+from kashop.flows.alarm import sound
 from kashop.lib.actor import SYSTEM, Actor
 from kashop.lib.errors import Conflict, Denied, Invalid
 from kashop.notices.writes import tell
@@ -195,17 +196,17 @@ async def deliver_waiting(shop: Shop) -> int:
     return done
 
 
-async def alarm(shop: Shop, where: str) -> None:
-    """Something sealed does not open where it stands: tell, and seal the vault if the merchant chose so."""
+async def alarm(shop: Shop, code_id: int, where: str) -> None:
+    """A code does not open where it stands: tell, put its order on the desk, and seal the vault if the merchant chose so."""
+    await shop.db.write(sound, code_id, where, how="reveal")
+    await seal_after_alarm(shop, where)
+
+
+async def seal_after_alarm(shop: Shop, where: str) -> None:
+    """What follows an alarm that is written down: seal the vault if the merchant chose so."""
     shop.log.critical("vault alarm", where=where)
-    await shop.db.write(_alarm, where)
     if shop.settings.text("vault.on_alarm") == "seal":
         await seal(shop, SYSTEM, why="alarm")
-
-
-def _alarm(tx: Tx, where: str) -> None:
-    record(tx, "vault.alarm", SYSTEM, _SUBJECT, where=where)
-    tell(tx, "vault.alarm", to=accounts.owner_addresses(tx), where=where)
 
 
 # --- what unseals it ---------------------------------------------------------------------------------------------------

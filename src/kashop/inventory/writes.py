@@ -9,6 +9,7 @@ from kashop.inventory.codelist.reads import get as get_code
 from kashop.inventory.types import Added, BatchDraft, Ending, SealedCode
 from kashop.lib.actor import Actor
 from kashop.lib.errors import Conflict, SoldOut
+from kashop.vault import OldEpoch
 from kashop.vault.reads import find_data_key
 
 
@@ -16,12 +17,6 @@ class BatchStopped(Conflict):
     """The batch takes no more codes: somebody ended its import."""
 
     code = "batch_stopped"
-
-
-class OldEpoch(Conflict):
-    """The product has a newer data key than these codes are sealed under: seal them again."""
-
-    code = "old_epoch"
 
 
 def open_batch(tx: Tx, draft: BatchDraft, actor: Actor) -> int:
@@ -92,7 +87,7 @@ def refuse_old_epoch(tx: Tx, product_id: int, codes: list[SealedCode]) -> None:
     """Raises OldEpoch unless every code is sealed under the product's newest data key."""
     newest = find_data_key(tx, product_id)
     if newest is None or any(code.epoch != newest.epoch for code in codes):
-        raise OldEpoch("The keys were changed meanwhile. Please try again.")
+        raise OldEpoch
 
 
 def close_batch(tx: Tx, batch_id: int, ending: Ending, actor: Actor, *, digest: bytes) -> str:

@@ -22,6 +22,7 @@ class Runner:
         self._jobs = [job for job in SCHEDULE if with_jobs or job.is_everywhere]
         self._noted: dict[str, int] = {}
         self._first: asyncio.Task[None] | None = None
+        self._at_work: set[str] = set()
         self._bell = AsyncIOScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
@@ -54,7 +55,16 @@ class Runner:
             await self.run(job)
 
     async def run(self, job: Job) -> None:
-        """Run one job now and note how it went."""
+        """Run one job now and note how it went, unless it is at work."""
+        if job.name in self._at_work:
+            return
+        self._at_work.add(job.name)
+        try:
+            await self._run(job)
+        finally:
+            self._at_work.discard(job.name)
+
+    async def _run(self, job: Job) -> None:
         shop, started_at, problem, done = self._shop, self._shop.clock.now(), "", 0
         try:
             done = await job.work(shop)

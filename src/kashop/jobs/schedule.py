@@ -8,7 +8,7 @@ import msgspec
 
 from kashop.accounts import writes as accounts
 from kashop.accounts.factors import writes as factors
-from kashop.flows import attempts, checkout, checkpoint, deliver, notices, settings, settle, supply, vault
+from kashop.flows import attempts, checkout, checkpoint, deliver, notices, rotate, settings, settle, supply, vault
 from kashop.lib.actor import SYSTEM
 from kashop.lib.clock import DAY, SECOND
 from kashop.notices import writes as notice_writes
@@ -95,6 +95,15 @@ async def watch_vault(shop: Shop) -> int:
     return await vault.watch(shop)
 
 
+async def rotate_keys(shop: Shop) -> int:
+    """Begin a rotation of the data keys that is due, and work at the one that runs; while the vault is sealed it waits."""
+    if shop.keyring.is_sealed:
+        return 0
+    await rotate.forget_destroyed(shop)
+    await rotate.begin_when_due(shop)
+    return await rotate.go_on(shop, rotate.BESIDE_SALES, seconds=60)
+
+
 async def checkpoint_audit(shop: Shop) -> int:
     """Sign the head of the audit after 1,000 events or ten minutes, and send it off the host."""
     return await checkpoint.make_due(shop)
@@ -122,4 +131,5 @@ SCHEDULE = (
     Job("checkpoint_audit", 30, checkpoint_audit),
     Job("forget_personal", 3600, forget_personal),
     Job("send_notices", 5, send_notices),
+    Job("rotate_keys", 5, rotate_keys),
 )

@@ -126,3 +126,9 @@ def page_of_contact(db: Reader, contact: str, before: int, *, limit: int = 50) -
                total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note
              FROM orders WHERE contact = :contact AND order_id < :before ORDER BY order_id DESC LIMIT :limit"""
     return db.all(sql, Order, contact=contact, before=before, limit=limit)
+
+
+def order_of_line(db: Reader, line_id: int) -> int | None:
+    """Whose line that is."""
+    order_id: int | None = db.value("SELECT order_id FROM order_lines WHERE line_id = :line_id", line_id=line_id)
+    return order_id

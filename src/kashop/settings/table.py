@@ -220,6 +220,15 @@ SETTINGS: dict[str, Setting] = {
             label="Keep personal details in the audit for",
             help="Days after which addresses and contacts in old events are erased; the events stay. 0 keeps them for ever.",
         ),
+        Setting(
+            name="vault.rotate_every_days",
+            group="vault",
+            kind="number",
+            default=0,
+            most=3650,
+            label="Renew the keys every",
+            help="Days after which all codes are sealed anew under fresh keys; 0: only by hand.",
+        ),
         *_MAIL,
         *_NOTICES,
     )

@@ -7,6 +7,6 @@ byte and opens only in its own row, product, epoch and shop.
 """
 
 from kashop.vault.keyring import Keyring, Sealed, Tampered
-from kashop.vault.types import DataKey, RootCopy
+from kashop.vault.types import DataKey, OldEpoch, RootCopy
 
-__all__ = ["DataKey", "Keyring", "RootCopy", "Sealed", "Tampered"]
+__all__ = ["DataKey", "Keyring", "OldEpoch", "RootCopy", "Sealed", "Tampered"]

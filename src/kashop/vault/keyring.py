@@ -13,6 +13,7 @@ from hashlib import blake2b
 
 import nacl.exceptions
 from nacl.bindings import (
+    crypto_aead_xchacha20poly1305_ietf_ABYTES,
     crypto_aead_xchacha20poly1305_ietf_decrypt,
     crypto_aead_xchacha20poly1305_ietf_encrypt,
     crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
@@ -21,12 +22,13 @@ from nacl.public import PublicKey, SealedBox
 from nacl.utils import random
 
 from kashop.lib.errors import Unavailable
-from kashop.vault.types import DataKey
+from kashop.vault.types import DataKey, OldEpoch
 
 VERSION = b"\x01"
 KEY_BYTES = 32
 
 _NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+_TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES
 
 
 class Tampered(Exception):
@@ -91,17 +93,42 @@ class Keyring:
                 name = self._data_key_name(k.product_id, k.epoch)
                 vault.data[k.product_id, k.epoch] = _open(vault.wrap, k.wrapped, name)
 
+    def renew(self, keys: Iterable[DataKey]) -> None:
+        """Know every key that there is, and forget those that were destroyed. `keys` are all of the shop's.
+
+        Raises Tampered or Sealed.
+        """
+        vault = self._unsealed
+        self.learn(there := list(keys))
+        newest: dict[int, int] = {}
+        for k in there:
+            newest[k.product_id] = max(k.epoch, newest.get(k.product_id, 0))
+        kept = {(k.product_id, k.epoch) for k in there}
+        # below the newest and not there: destroyed; above it: made after the caller looked
+        for product_id, epoch in [k for k in list(vault.data) if k not in kept and k[1] < newest.get(k[0], 0)]:
+            vault.data.pop((product_id, epoch), None)
+
     def knows(self, product_id: int, epoch: int) -> bool:
         """Whether the data key was learnt. Raises Sealed."""
         return (product_id, epoch) in self._unsealed.data
 
     def seal_code(self, text: str, *, product_id: int, epoch: int, code_id: int) -> bytes:
-        """A code as it may be stored: bound to its row, product, epoch and shop. Raises Sealed."""
-        return _seal(self._unsealed.data[product_id, epoch], text.encode(), self._code_name(product_id, epoch, code_id))
+        """A code as it may be stored: bound to its row, product, epoch and shop.
+
+        Raises Sealed; OldEpoch for a key that is not there.
+        """
+        key = self._unsealed.data.get((product_id, epoch))
+        if key is None:
+            raise OldEpoch
+        return _seal(key, text.encode(), self._code_name(product_id, epoch, code_id))
 
     def open_code(self, sealed: bytes, *, product_id: int, epoch: int, code_id: int) -> str:
-        """The code. Only after its audit row is committed. Raises Tampered or Sealed."""
-        return _open(self._unsealed.data[product_id, epoch], sealed, self._code_name(product_id, epoch, code_id)).decode()
+        """The code. Only after its audit row is committed. Raises Sealed; Tampered, for a key that is not there too."""
+        name = self._code_name(product_id, epoch, code_id)
+        key = self._unsealed.data.get((product_id, epoch))
+        if key is None:
+            raise Tampered(f"{_readable(name)}: no data key")
+        return _open(key, sealed, name).decode()
 
     def fingerprint(self, normal: str, *, scope: bytes = b"") -> bytes:
         """32 bytes that are equal for equal normalised codes and tell nothing else. `scope` sets texts apart that may repeat.
@@ -166,7 +193,7 @@ class Keyring:
 
 
 class _Vault:
-    """The keys that open codes. `data` is a cache of data keys, each written once."""
+    """The keys that open codes. `data` is a cache of data keys, each written once and dropped when it is destroyed."""
 
     __slots__ = ("data", "fingerprint", "root", "secrets", "wrap")
 
@@ -210,7 +237,7 @@ def _seal(key: bytes, plain: bytes, name: bytes) -> bytes:
 
 
 def _open(key: bytes, blob: bytes, name: bytes) -> bytes:
-    if blob[:1] != VERSION or len(blob) <= 1 + _NONCE:
+    if blob[:1] != VERSION or len(blob) < 1 + _NONCE + _TAG:
         raise Tampered(_readable(name))
     nonce, sealed = blob[1 : 1 + _NONCE], blob[1 + _NONCE :]
     try:
@@ -224,7 +251,7 @@ def _joined(*parts: bytes) -> bytes:
 
 
 def _readable(name: bytes) -> str:
-    return "".join(c for c in name.decode("ascii", "replace") if c.isprintable())
+    return " ".join("".join(c if c.isprintable() else " " for c in name.decode("ascii", "replace")).split())
 
 
 def _text(raw: bytes) -> str:

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from kashop.lib.errors import Conflict
+
 METHODS = ("keyfile", "passphrase", "recovery")
 """The ways to unseal. A fourth row, `service`, holds the keys that serve a sealed shop, wrapped under the key file."""
 
@@ -45,3 +47,12 @@ class DataKey(msgspec.Struct, frozen=True):
     product_id: int
     epoch: int
     wrapped: bytes
+
+
+class OldEpoch(Conflict):
+    """The product has a newer data key than these codes are sealed under: seal them again."""
+
+    code = "old_epoch"
+
+    def __init__(self) -> None:
+        super().__init__("The keys were changed meanwhile. Please try again.")

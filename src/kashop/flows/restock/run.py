@@ -20,7 +20,7 @@ from kashop.inventory.types import Added, SealedCode
 from kashop.lib import ids, money
 from kashop.lib.errors import Conflict, Invalid
 from kashop.shop import Shop
-from kashop.vault import DataKey
+from kashop.vault import DataKey, OldEpoch
 from kashop.vault import reads as vault_reads
 from kashop.vault import writes as vault
 
@@ -150,7 +150,7 @@ class Run:
     ) -> Added:
         try:
             return await self._shop.db.write(writes.add_codes, batch_id, sealed, rows_read=read, known=known)
-        except writes.OldEpoch:
+        except OldEpoch:
             if not tries:
                 raise
         await self._take_newest_key()
@@ -207,7 +207,11 @@ class Run:
         assert self._key is not None
         if not self._shop.keyring.knows(self._key.product_id, self._key.epoch):
             await self._take_newest_key()
-        return await asyncio.to_thread(self._seal_all, chunk, self._key)
+        try:
+            return await asyncio.to_thread(self._seal_all, chunk, self._key)
+        except OldEpoch:  # destroyed at the end of a rotation, between the two
+            await self._take_newest_key()
+            return await asyncio.to_thread(self._seal_all, chunk, self._key)
 
     def _seal_all(self, chunk: list[_Prepared], key: DataKey) -> list[SealedCode]:
         seal, place = self._shop.keyring.seal_code, {"product_id": key.product_id, "epoch": key.epoch}

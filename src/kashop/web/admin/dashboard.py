@@ -7,7 +7,9 @@ from litestar import Response, get
 
 from kashop.accounts.factors import reads as factors
 from kashop.analytics import reads as analytics
+from kashop.audit import reads as audit
 from kashop.catalog import reads as catalog
+from kashop.lib.clock import DAY
 from kashop.orders import reads as orders
 from kashop.payments import reads as payments
 from kashop.shop import Shop
@@ -29,6 +31,7 @@ async def dashboard(request: AnyRequest) -> Response[bytes]:
         low=await shop.db.read(analytics.low_stock),
         exceptions=await shop.db.read(orders.desk, limit=6),
         orders=await shop.db.read(orders.page, 2**62, limit=8),
+        alarms=await shop.db.read(audit.count_since, "vault.alarm", shop.clock.now() - 7 * DAY),
         is_new={
             "product": not await shop.db.read(catalog.products),
             "gateway": not any(g.is_enabled for g in await shop.db.read(payments.gateways)),

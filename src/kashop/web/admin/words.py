@@ -46,6 +46,9 @@ EVENT = {
     "payment.received": "Payment received",
     "exception.opened": "Exception opened",
     "exception.closed": "Exception closed",
+    "vault.alarm": "A sealed code does not open",
+    "rotation.begun": "Renewal of the keys begun",
+    "vault.rotated": "Keys renewed",
 }
 ACTOR = {
     "buyer": "Buyer",
@@ -159,6 +162,8 @@ GROUP = {
 ALARM = {"tell": "Tell the owners", "seal": "Tell the owners and seal the vault"}
 CHANNEL = {"mail": "Mail", "webhook": "Webhook", "file": "File"}
 NOTICE = {"waiting": "Waiting", "failing": "Failing", "sent": "Sent", "given_up": "Given up"}
+ALARM = {"tell": "Tell the owners", "seal": "Tell the owners and seal the vault"}
+GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments", "mail": "Mail", "notices": "Notices", "vault": "Vault"}
 SECURITY = {"starttls": "STARTTLS", "tls": "TLS", "none": "Not encrypted"}
 SEALED_WHY = {
     "start": "The server started and nobody has unsealed it yet",
@@ -178,6 +183,7 @@ JOB = {
     "forget": "Drop what is past its keeping",
     "checkpoint_audit": "Sign the audit and send the note off the host",
     "forget_personal": "Erase old personal details in the audit",
+    "rotate_keys": "Seal codes anew under fresh keys",
 }
 ORIGIN = {"bundled": "In the box", "package": "Package", "file": "File"}
 

@@ -1,0 +1,1 @@
+"""The codes as a rotation sees them: which are not under their product's newest key, and how seals are exchanged."""

@@ -12,7 +12,8 @@ from tests.admin.desk import MANAGER, Desk, add_staff
 from tests.cast import OWNER
 
 OPEN = {("GET", "/admin/login"), ("POST", "/admin/login"), ("GET", "/admin/login/link"), ("POST", "/admin/login/link")}
-OPEN |= {("GET", "/admin/login/code"), ("POST", "/admin/login/code")}
+OPEN |= {("GET", "/admin/login/code"), ("POST", "/admin/login/code"), ("GET", "/admin/login/forgot")}
+OPEN |= {("POST", "/admin/login/forgot"), ("GET", "/admin/login/reset"), ("POST", "/admin/login/reset")}
 OPEN |= {("GET", "/admin/assets/{digest}/{name}")}
 
 ALL, LEADS, ONLY_OWNER = set(ROLES), {"owner", "manager"}, {"owner"}

@@ -11,6 +11,7 @@ from kashop.accounts.types import Staff
 from kashop.cli import frame, show
 from kashop.db import Reader
 from kashop.flows import factors, login
+from kashop.flows import password_reset as password_reset_flow
 from kashop.lib.errors import NotFound
 from kashop.shop import Shop
 
@@ -74,7 +75,7 @@ def reset_password(*, email: str, data: Path, is_json: bool, password_file: Path
     async def work(shop: Shop) -> str:
         staff = await shop.db.read(_get, email)
         password, hashed = await _password(shop, given, email)
-        await shop.db.write(writes.change_password, staff.staff_id, hashed, frame.actor())
+        await shop.db.write(password_reset_flow.changed, staff, hashed, frame.actor())
         return password
 
     password = frame.run(data, work)

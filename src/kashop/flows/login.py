@@ -14,7 +14,7 @@ from kashop.accounts.factors import reads as factor_reads
 from kashop.accounts.factors import writes as factor_writes
 from kashop.accounts.types import Browser, SignedIn, Staff
 from kashop.db import Tx
-from kashop.flows import devices, factors, suspicion
+from kashop.flows import devices, factors, password_reset, suspicion
 from kashop.lib import ids
 from kashop.lib.actor import Actor
 from kashop.lib.errors import Denied, NotFound, Refusal, TooMany
@@ -119,11 +119,11 @@ async def change_password(shop: Shop, signed_in: SignedIn, old: str, new: str, a
     if staff.password_hash and not await shop.staff_passwords.verify(staff.password_hash, old):
         raise WrongLogin("The present password is not right.")
     hashed = await shop.staff_passwords.hash(new)
-    await shop.db.write(_password_changed, signed_in, hashed, actor)
+    await shop.db.write(_password_changed, signed_in, staff, hashed, actor)
 
 
-def _password_changed(tx: Tx, me: SignedIn, hashed: str, actor: Actor) -> None:
-    writes.change_password(tx, me.staff_id, hashed, actor, keep=me.session_hash)
+def _password_changed(tx: Tx, me: SignedIn, staff: Staff, hashed: str, actor: Actor) -> None:
+    password_reset.changed(tx, staff, hashed, actor, keep=me.session_hash)
     if not me.has_totp:  # where there are codes, a password proves nothing
         factor_writes.step_up(tx, me.staff_id, me.session_hash, actor, how="password")
 
@@ -172,6 +172,8 @@ def _slow_down(shop: Shop, email: str, browser: Browser, *, is_known: bool) -> N
         if is_known:
             shop.limits.take("login device", browser.device, most=_PER_DEVICE, seconds=_WINDOW)
             return
+        if shop.limits.is_spent("login shop", "", most=_PER_SHOP, seconds=_WINDOW):  # then nothing new is remembered
+            shop.limits.take("login shop", "", most=_PER_SHOP, seconds=_WINDOW)
         shop.limits.take("login client", one_client(browser.ip), most=_PER_CLIENT, seconds=_WINDOW)
         shop.limits.take("login account", email, most=_PER_ACCOUNT, seconds=_WINDOW)
         shop.limits.take("login shop", "", most=_PER_SHOP, seconds=_WINDOW)

@@ -11,6 +11,7 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 
 from kashop.accounts.factors.rules import PENDING as PENDING_LIFETIME
+from kashop.accounts.factors.rules import RESET as RESET_LIFETIME
 from kashop.accounts.rules import LIFETIME
 from kashop.accounts.types import Browser, SignedIn
 from kashop.flows import login
@@ -22,7 +23,7 @@ from kashop.shop import Shop
 AnyRequest = Request[Any, Any, Any]
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
-SESSION, DEVICE, PENDING = "kashop_staff", "kashop_device", "kashop_login"
+SESSION, DEVICE, PENDING, RESET = "kashop_staff", "kashop_device", "kashop_login", "kashop_reset"
 _DEVICE_LIFETIME = 180 * DAY
 
 
@@ -94,6 +95,12 @@ def pending_cookie(shop: Shop, pending: str) -> Cookie:
     """What a browser keeps between its two proofs; sent to the log-in alone. An empty one takes it away."""
     is_https = shop.base_url.startswith("https://")
     return _cookie(PENDING, pending, PENDING_LIFETIME if pending else 0, is_https, path="/admin/login")
+
+
+def reset_cookie(shop: Shop, token: str) -> Cookie:
+    """What a mailed link leaves in a browser until the new password is set. An empty one takes it away."""
+    is_https = shop.base_url.startswith("https://")
+    return _cookie(RESET, token, RESET_LIFETIME if token else 0, is_https, path="/admin/login/reset")
 
 
 def _cookie(name: str, value: str, lifetime: int, is_https: bool, *, path: str = "/admin") -> Cookie:

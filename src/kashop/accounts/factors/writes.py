@@ -88,6 +88,26 @@ def take_pending(tx: Tx, pending_hash: bytes) -> int | None:
     return staff.staff_id if staff else None
 
 
+def add_reset(tx: Tx, staff_id: int, reset_hash: bytes, actor: Actor) -> None:
+    """A token that may set a new password; those before it die."""
+    sql = "UPDATE password_resets SET used_at = :now WHERE staff_id = :staff_id AND used_at IS NULL"
+    tx.run(sql, now=tx.now, staff_id=staff_id)
+    sql = """INSERT INTO password_resets (reset_hash, staff_id, created_at, expires_at)
+             VALUES (:reset_hash, :staff_id, :now, :until)"""
+    tx.run(sql, reset_hash=reset_hash, staff_id=staff_id, now=tx.now, until=tx.now + rules.RESET)
+    audit.record(tx, "staff.reset_asked", actor, ("staff", staff_id))
+
+
+def take_reset(tx: Tx, staff_id: int, reset_hash: bytes, actor: Actor) -> bool:
+    """Spend a token; whether it was good."""
+    sql = """UPDATE password_resets SET used_at = :now
+             WHERE reset_hash = :reset_hash AND staff_id = :staff_id AND used_at IS NULL AND expires_at > :now"""
+    if not tx.run(sql, now=tx.now, reset_hash=reset_hash, staff_id=staff_id):
+        return False
+    audit.record(tx, "staff.reset_used", actor, ("staff", staff_id))
+    return True
+
+
 def note_place(tx: Tx, staff_id: int, network: str) -> None:
     """Remember that an account was used from a network."""
     sql = """INSERT INTO login_networks (staff_id, network, seen_at) VALUES (:staff_id, :network, :now)

@@ -10,6 +10,7 @@ from kashop.web.admin import (
     dashboard,
     exceptions,
     factors,
+    forgot,
     gateways,
     jobs,
     login,
@@ -27,6 +28,7 @@ from kashop.web.admin import (
 _PAGES = (
     assets,
     login,
+    forgot,
     account,
     factors,
     step_up,

@@ -263,6 +263,8 @@ SAID = {
     "ended": "The session is ended.",
     "ended_others": "You are logged out everywhere else.",
     "dismissed": "The warning is put away.",
+    "reset_asked": "If this is the address of somebody who works here, a link is on its way to it.",
+    "password_set": "The password is set. Log in with it.",
     "totp_off": "Two-step log-in is off.",
     "logged_out": "You are logged out.",
     "imported": "The import is done.",

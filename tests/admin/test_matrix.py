@@ -17,6 +17,7 @@ OPEN |= {("POST", "/admin/login/forgot"), ("GET", "/admin/login/reset"), ("POST"
 OPEN |= {("GET", "/admin/assets/{digest}/{name}")}
 
 ALL, LEADS, ONLY_OWNER = set(ROLES), {"owner", "manager"}, {"owner"}
+AUDIT = {"owner", "auditor"}
 STOCK, MONEY = LEADS | {"stock"}, LEADS | {"finance"}
 DESK = LEADS | {"support", "finance"}
 
@@ -101,9 +102,17 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/admin/vault/recovery"): ONLY_OWNER,
     ("POST", "/admin/vault/methods/{method}/drop"): ONLY_OWNER,
     ("GET", "/admin/jobs"): LEADS | {"auditor"},
+    ("GET", "/admin/audit"): AUDIT,
+    ("GET", "/admin/audit/code"): AUDIT,
+    ("POST", "/admin/audit/code"): AUDIT,
+    ("GET", "/admin/audit/codes/{code}"): AUDIT,
+    ("GET", "/admin/audit/checkpoints"): AUDIT,
+    ("POST", "/admin/audit/checkpoints"): AUDIT,
+    ("GET", "/admin/audit/checkpoints/{seq}"): AUDIT,
+    ("GET", "/admin/audit/key"): AUDIT,
+    ("POST", "/admin/audit/verify"): AUDIT,
 }
 COMING = {"codes.view", "codes.edit", "codes.void", "codes.reveal", "codes.export", "codes.approve"}
-COMING |= {"audit.view"}
 JSON = {"accept": "application/json"}
 STRANGE = ["x", "%00", "%ff", "0", "-1", "1e3", "9223372036854775808", "9" * 400, "<script>", "' OR 1=1 --", "%E5%95%86"]
 

@@ -63,3 +63,23 @@ class Ending(msgspec.Struct, frozen=True):
     order_id: int
     order_no: str
     status: str
+
+
+class CodePlace(msgspec.Struct, frozen=True):
+    """A code's way through the shop: the batch it came in with, and the order it went to."""
+
+    code_id: int
+    product_id: int
+    product: str
+    sku_code: str
+    batch_id: int
+    batch: str
+    kind: str
+    created_at: int
+    created_by: str
+    status: str
+    changed_at: int
+    replaces_code_id: int | None
+    line_id: int | None
+    order_id: int | None
+    order_no: str | None

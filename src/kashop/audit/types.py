@@ -43,21 +43,6 @@ class Told(msgspec.Struct, frozen=True):
     personal: str | None
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """An event on a page of the audit: as `Told`, with what it was done to."""
-
-    seq: int
-    at: int
-    name: str
-    actor_kind: str
-    actor_ref: str
-    object_kind: str
-    object_id: int
-    reason: str
-    payload: str
-    personal: str | None
-
-
 class Signer(msgspec.Struct, frozen=True):
     """Who signs checkpoints; the seed is sealed."""
 

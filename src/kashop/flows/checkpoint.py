@@ -4,6 +4,7 @@ Always true: the seed that signs is stored only sealed, opens while the vault is
 checkpoint is kept before it is handed on.
 """
 
+import msgspec
 from nacl.utils import random
 
 from kashop.accounts import reads as accounts
@@ -14,6 +15,7 @@ from kashop.db import Reader, Tx
 from kashop.lib.actor import SYSTEM, Actor
 from kashop.lib.clock import DAY, MINUTE
 from kashop.lib.errors import Conflict
+from kashop.notices import reads as notice_reads
 from kashop.notices import writes as notices
 from kashop.shop import Shop
 from kashop.vault import Keyring
@@ -22,6 +24,13 @@ EVERY_EVENTS = 1000
 EVERY = 10 * MINUTE
 SEED = "audit/signing"
 """The name that the seed is sealed under."""
+ABOUT = "audit.checkpoint"
+
+
+class _Facts(msgspec.Struct, frozen=True):
+    """What a notice of a checkpoint carries."""
+
+    size: int
 
 
 async def public_key(shop: Shop) -> Key:
@@ -42,11 +51,12 @@ async def make(shop: Shop) -> Checkpoint:
 
 
 async def make_due(shop: Shop) -> int:
-    """Make one if there are 1,000 new events, or some and ten minutes went by; whether one was made."""
+    """Make one if there are 1,000 new events, or some and ten minutes went by; note what left the host. How much was done."""
+    done = int(await shop.db.write(_acknowledge)) if await shop.db.read(_news) else 0
     if not await shop.db.read(_is_due):
-        return 0
+        return done
     await make(shop)
-    return 1
+    return done + 1
 
 
 async def forget_personal(shop: Shop) -> int:
@@ -84,11 +94,25 @@ def _first_signer(tx: Tx, key: Key, sealed: bytes, actor: Actor) -> None:
 def _keep(tx: Tx, head: Head, at: int, note: str) -> Checkpoint:
     if writes.keep_checkpoint(tx, seq=head.seq, head=head.hash, at=at, note=note):
         by_mail = at >= reads.last_mailed_at(tx) + DAY
-        notices.tell(tx, "audit.checkpoint", to=_owners(tx) if by_mail else (), size=head.seq, note=note)
+        notices.tell(tx, ABOUT, to=_owners(tx) if by_mail else (), size=head.seq, note=note)
         writes.mark_pushed(tx, head.seq, by_mail=by_mail)
     kept = reads.find_checkpoint(tx, head.seq)
     assert kept is not None
     return kept
+
+
+def _news(db: Reader) -> tuple[int, str, int] | None:
+    """The newest checkpoint that left the host and is not noted yet: up to which event, over which channel, when."""
+    sent = notice_reads.last_sent(db, ABOUT)
+    if sent is None or sent.sent_at is None:
+        return None
+    size = msgspec.json.decode(sent.facts, type=_Facts).size
+    return (size, sent.channel, sent.sent_at) if size > reads.acknowledged_to(db) else None
+
+
+def _acknowledge(tx: Tx) -> bool:
+    news = _news(tx)
+    return news is not None and writes.acknowledge(tx, news[0], by=news[1], at=news[2])
 
 
 def _owners(db: Reader) -> list[str]:

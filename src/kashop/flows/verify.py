@@ -38,7 +38,7 @@ async def verify_now(shop: Shop, actor: Actor) -> Verdict:
 
 
 def _record(tx: Tx, verdict: Verdict, actor: Actor) -> None:
-    problem: dict[str, Any] = {"flaw": verdict.flaw.seq, "problem": verdict.flaw.problem} if verdict.flaw else {}
+    problem: dict[str, Any] = {"event": verdict.flaw.seq, "problem": verdict.flaw.problem} if verdict.flaw else {}
     record(tx, "audit.verified", actor, ("audit", 0), events=verdict.head.seq, **problem)
 
 

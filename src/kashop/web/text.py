@@ -82,11 +82,11 @@ def money_text(money: Money, locale: str) -> str:
     return format_currency(Decimal(to_text(money.minor, money.currency)), money.currency, locale=babel_locale(locale))
 
 
-def time_mark(ms: int, timezone: str) -> Markup:
-    """A moment in the shop's time zone, with the zone shown, as a `<time>` element."""
+def time_mark(ms: int, timezone: str, *, is_exact: bool = False) -> Markup:
+    """A moment in the shop's time zone, with the zone shown, as a `<time>` element; to the second when it is to be exact."""
     local = datetime.fromtimestamp(ms / 1000, UTC).astimezone(ZoneInfo(timezone))
     return Markup('<time datetime="{}">{} <span class="zone">{}</span></time>').format(
-        rfc3339(ms), local.strftime("%Y-%m-%d %H:%M"), _zone(local)
+        rfc3339(ms), local.strftime("%Y-%m-%d %H:%M:%S" if is_exact else "%Y-%m-%d %H:%M"), _zone(local)
     )
 
 

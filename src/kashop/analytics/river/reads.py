@@ -1,10 +1,10 @@
 """Invariants of history: each look gives the first witness against it, or None."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from kashop.analytics.types import Delivery, Ending, Fact, SoldCode, Witness
+from kashop.analytics.types import CodePlace, Delivery, Ending, Fact, SoldCode, Witness
 from kashop.audit.chain import reads as chain
 from kashop.db import Reader
 from kashop.orders.rules import MOVES
@@ -74,3 +74,38 @@ def _deliveries(db: Reader) -> Iterator[Fact]:
     while facts := db.all(sql, Fact, after=after, limit=CHUNK):
         yield from facts
         after = facts[-1].seq
+
+
+def code_place(db: Reader, code_id: int) -> CodePlace | None:
+    """Where a code came from and where it went; None if there never was such a code."""
+    sql = """SELECT c.code_id, c.product_id, p.name AS product, s.sku_code, c.batch_id, b.name AS batch, b.kind, b.created_at,
+               b.created_by, c.status, c.changed_at, c.replaces_code_id, l.line_id, o.order_id, o.order_no
+             FROM codes c JOIN products p ON p.product_id = c.product_id JOIN skus s ON s.sku_id = c.sku_id
+               JOIN batches b ON b.batch_id = c.batch_id LEFT JOIN order_lines l ON l.line_id = c.line_id
+               LEFT JOIN orders o ON o.order_id = l.order_id
+             WHERE c.code_id = :code_id"""
+    return db.one(sql, CodePlace, code_id=code_id)
+
+
+def things(db: Reader, kind: str, ids: Iterable[int]) -> dict[int, str]:
+    """What people call things of a kind, by id: order numbers, names of gateways, products, batches, staff."""
+    return {each: name for each in ids if (name := _name(db, kind, each)) is not None}
+
+
+def _name(db: Reader, kind: str, id_: int) -> str | None:
+    name: str | None = None
+    if kind == "order":
+        name = db.value("SELECT order_no FROM orders WHERE order_id = :id", id=id_)
+    elif kind == "gateway":
+        name = db.value("SELECT name FROM gateways WHERE gateway_id = :id", id=id_)
+    elif kind == "product":
+        name = db.value("SELECT name FROM products WHERE product_id = :id", id=id_)
+    elif kind == "sku":
+        name = db.value("SELECT sku_code FROM skus WHERE sku_id = :id", id=id_)
+    elif kind == "category":
+        name = db.value("SELECT name FROM categories WHERE category_id = :id", id=id_)
+    elif kind == "batch":
+        name = db.value("SELECT name FROM batches WHERE batch_id = :id", id=id_)
+    elif kind == "staff":
+        name = db.value("SELECT email FROM staff WHERE staff_id = :id", id=id_)
+    return name

@@ -83,15 +83,13 @@ class _Walk:
                 mark = next(marks, None)
         self.head = Head(seq, prev)
         if mark is not None:
-            return Flaw(
-                seq + 1, mark.problem or f"the chain ends at {seq}, a checkpoint attests {mark.seq} events: it was cut short"
-            )
+            return Flaw(seq + 1, mark.problem or "is missing: a checkpoint attests more events than there are")
         return None
 
     def beside(self, rows: int) -> Flaw | None:
         """Whether there are more personal values than events that point at some."""
         if rows != self.personal:
-            return Flaw(0, f"{rows} rows of personal values stand beside {self.personal} events that have some")
+            return Flaw(0, "there are personal values that no event has")
         return None
 
     def _personal(self, link: Link) -> str:

@@ -5,6 +5,9 @@ from litestar.types import ControllerRouterHandler
 from kashop.web.admin import (
     account,
     assets,
+    audit,
+    audit_checkpoints,
+    audit_code,
     categories,
     codes,
     dashboard,
@@ -46,5 +49,8 @@ _PAGES = (
     staff,
     vault,
     jobs,
+    audit,
+    audit_code,
+    audit_checkpoints,
 )
 route_handlers: list[ControllerRouterHandler] = [handler for page in _PAGES for handler in page.route_handlers]

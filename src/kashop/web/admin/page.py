@@ -25,7 +25,7 @@ from kashop.web.forms import Form
 from kashop.web.guards import CSRF_FIELD, PROOF_FIELD
 from kashop.web.pages import LOCALE_COOKIE, Pages
 from kashop.web.sessions import AnyRequest, shop_of
-from kashop.web.text import SOURCE_LOCALE, babel_locale, core_catalogues, money_text, translations
+from kashop.web.text import SOURCE_LOCALE, babel_locale, core_catalogues, money_text, time_mark, translations
 from kashop.web.themes import Assets, make_environment
 
 _HERE = Path(__file__).resolve().parent
@@ -75,6 +75,7 @@ NAV = (
     Link("/admin/notices", "Notices", "settings.edit"),
     Link("/admin/staff", "Staff", "staff.edit"),
     Link("/admin/vault", "Vault", "vault.view"),
+    Link("/admin/audit", "Audit", "audit.view"),
     Link("/admin/jobs", "Jobs", "jobs.view"),
 )
 
@@ -97,6 +98,7 @@ class Panel:
         )
         made.globals["asset"] = self.assets.url
         made.globals["amount"] = lambda minor, currency: money_text(Money(minor, currency), locale)
+        made.globals["exactly"] = lambda ms: time_mark(ms, self._shop.settings.text("shop.timezone"), is_exact=True)
         made.globals["word"] = lambda kind, name: translations(locale).gettext(words.word(kind, name))
         return made
 

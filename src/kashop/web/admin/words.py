@@ -1,6 +1,7 @@
 """What the panel calls the states, kinds and names that the database writes down. Values are msgids."""
 
 from kashop.supply.sealedbatch import REFUSALS
+from kashop.web.admin import event_words
 
 ORDER = {
     "pending": "Awaiting payment",
@@ -219,7 +220,11 @@ _KINDS = {
     "attempt": ATTEMPT,
     "verdict": VERDICT,
     "source": SOURCE,
-    "event": EVENT,
+    "event": {**event_words.EVENTS, **EVENT},
+    "event_group": event_words.GROUP_WORDS,
+    "thing": event_words.THINGS,
+    "told_fact": event_words.FACTS,
+    "told_value": event_words.VALUES,
     "actor": ACTOR,
     "role": ROLE,
     "delivery": DELIVERY,
@@ -266,6 +271,8 @@ SAID = {
     "reset_asked": "If this is the address of somebody who works here, a link is on its way to it.",
     "password_set": "The password is set. Log in with it.",
     "totp_off": "Two-step log-in is off.",
+    "signed": "A checkpoint on the newest event is signed.",
+    "verified": "The whole audit was read.",
     "logged_out": "You are logged out.",
     "imported": "The import is done.",
     "sealed": "The vault is sealed.",

@@ -235,6 +235,8 @@ def edit_a_checkpoint(con: sqlite3.Connection, dice: random.Random) -> str:
     if column == "note" and dice.random() < 0.7:
         place = dice.randrange(len(note))
         value = note[:place] + chr(ord(note[place]) ^ 1) + note[place + 1 :]
+    elif column == "note" and dice.random() < 0.5:
+        value = note + notes.sign(dice.randbytes(32), name="kashop/x", size=1, head=digest, at=at).partition("\n\n")[2]
     con.execute(f"UPDATE audit_checkpoints SET {column} = ? WHERE seq = ?", (value, seq))
     return f"edit {column} of the checkpoint on {seq}"
 

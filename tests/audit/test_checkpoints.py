@@ -52,7 +52,7 @@ def test_a_note_reads_as_the_standard_says() -> None:
     assert notes.find_keys(f"my key:\n{key}\n") == [key]
 
 
-@pytest.mark.parametrize("place", range(0, 190, 7))
+@pytest.mark.parametrize("place", range(len(note()) - 1))
 def test_a_changed_note_is_not_believed(place: int) -> None:
     text, key = note(), notes.key_of(SEED, "kashop/abc")
     changed = text[:place] + chr(ord(text[place]) ^ 1) + text[place + 1 :]

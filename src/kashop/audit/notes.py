@@ -117,8 +117,8 @@ def _fits(line: str, signed: str, key: Key) -> bool:
         raw = b64decode(encoded, validate=True)
     except ValueError:
         return False
-    if name != key.name or raw[:4] != key.key_id or len(raw) != 4 + 64:
-        return False
+    if name != key.name or raw[:4] != key.key_id or len(raw) != 4 + 64 or b64encode(raw).decode() != encoded:
+        return False  # the last: base64 can write the same bytes in more than one way
     try:
         VerifyKey(key.public).verify(signed.encode(), raw[4:])
     except (BadSignatureError, ValueError):

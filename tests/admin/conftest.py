@@ -4,7 +4,7 @@ import pytest
 
 from kashop.shop import Shop
 from kashop.web.edge import Edge
-from tests.admin.desk import Desk, app_of
+from tests.admin.desk import Desk, app_of, step_up
 
 
 @pytest.fixture
@@ -13,7 +13,9 @@ def app(shop: Shop) -> Edge:
 
 
 @pytest.fixture
-async def owner(app: Edge) -> Desk:
+async def owner(shop: Shop, app: Edge) -> Desk:
+    """Logged in, and just proved to be who he is."""
     desk = Desk(app)
     assert (await desk.log_in()).status_code == 303
+    await step_up(shop)
     return desk

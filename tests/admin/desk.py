@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from kashop.accounts import writes as accounts
+from kashop.accounts.roles import writes as roles
 from kashop.app import make_app
 from kashop.lib.actor import CLI
 from kashop.shop import Shop
@@ -52,6 +53,21 @@ class Desk:
     ) -> httpx.Response:
         fields = {"_csrf": self.csrf if csrf is None else csrf, **(data or {})}
         return await self.http.post(path, data=fields, files=files, **more)
+
+
+async def step_up(shop: Shop) -> None:
+    """Everybody who is logged in has just proved who they are."""
+    await shop.db.write(lambda tx: tx.run("UPDATE sessions SET stepped_up_at = :now", now=tx.now))
+
+
+async def forget_proof(shop: Shop) -> None:
+    """Nobody has proved lately who they are."""
+    await shop.db.write(lambda tx: tx.run("UPDATE sessions SET stepped_up_at = 0"))
+
+
+async def add_role(shop: Shop, name: str, *permissions: str) -> str:
+    """A role of the shop's own; its key."""
+    return await shop.db.write(roles.add, name, frozenset(permissions), CLI)
 
 
 def app_of(shop: Shop) -> Edge:

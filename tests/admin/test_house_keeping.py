@@ -5,7 +5,6 @@ import re
 import msgspec
 import pytest
 
-from kashop.accounts import reads as accounts
 from kashop.flows import gateways
 from kashop.lib.actor import CLI
 from kashop.payments import reads as payments
@@ -123,31 +122,6 @@ async def test_fixed_and_unknown_settings_cannot_be_posted(shop: Shop, owner: De
     before = await shop.db.read(stored.changes)
     await owner.post("/admin/settings", {name: "USD"} if name != "_csrf" else {})
     assert await shop.db.read(stored.changes) == before
-
-
-async def test_a_new_member_comes_in_by_link_and_sets_a_password(shop: Shop, app: Edge, owner: Desk) -> None:
-    added = await owner.post("/admin/staff", {"email": "New@Example.com", "role": "support"})
-    link = re.findall(r"http://shop\.example(/admin/login/link\?token=[\w-]+)", added.text)[0]
-    assert link not in (await owner.get("/admin/staff")).text
-    new = Desk(app)
-    assert (await new.http.post("/admin/login/link", data={"token": link.rpartition("=")[2]})).status_code == 303
-    await new.learn()
-    secret = "my very own Secret 1"
-    assert (await new.post("/admin/account/password", {"new_password": secret, "repeated": secret})).status_code == 303
-    assert (await Desk(app).log_in("new@example.com", secret)).status_code == 303
-    twice = await owner.post("/admin/staff", {"email": "new@example.com", "role": "support"})
-    assert "Somebody has this address already." in complaints(twice)
-    for email, role in (("not an address", "support"), ("a@example.com\r\nBcc: b@example.com", "support"), ("a@b.cn", "king")):
-        assert (await owner.post("/admin/staff", {"email": email, "role": role})).status_code == 422
-    assert len(await shop.db.read(accounts.everyone)) == 2
-
-
-async def test_the_last_owner_cannot_lock_himself_out(shop: Shop, owner: Desk) -> None:
-    for path, fields in (("/admin/staff/1/disable", {}), ("/admin/staff/1/role", {"role": "support"})):
-        refused = await owner.post(path, fields)
-        assert refused.status_code == 409
-        assert "At least one owner must be able to log in." in refused.text
-    assert (await owner.get("/admin/staff")).status_code == 200
 
 
 async def test_jobs_tell_when_they_ran_and_what_is_wrong(shop: Shop, owner: Desk, clock: TestClock) -> None:

@@ -74,6 +74,7 @@ def find_signed_in(db: Reader, session_hash: bytes) -> SignedIn | None:
         row.role,
         permissions(db, row.role),
         bool(row.has_totp),
+        "" if row.role in ROLES else str(db.value("SELECT name FROM roles WHERE role = :role", role=row.role) or ""),
     )
     return found if is_alive(found, row.expires_at, db.now) else None
 

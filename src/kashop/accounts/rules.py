@@ -1,6 +1,7 @@
 """What each role may do, what a password must be, how long things live. One table each."""
 
 import unicodedata
+from collections.abc import Iterable
 
 from kashop.accounts.types import SignedIn
 from kashop.lib.clock import DAY, HOUR, MINUTE, SECOND
@@ -46,9 +47,14 @@ PERMISSIONS: dict[str, frozenset[str]] = {
 }
 """The table: which role holds which permission. What is not named here nobody may do."""
 
+EVERYBODY = frozenset({"dashboard.view", "self.edit"})
+"""What a role of the shop's own always may: log out, change the own password, see the overview."""
+
 IDLE = 12 * HOUR
 LIFETIME = 7 * DAY
 LINK_LIFETIME = 10 * MINUTE
+INVITATION_LIFETIME = 2 * DAY
+INVITATION_KEPT = 30 * DAY
 STEP_UP = 5 * MINUTE
 """For how long a proof of who one is opens what needs one."""
 TOUCH_EVERY = MINUTE
@@ -105,11 +111,24 @@ def checked_password(text: str, *, email: str = "", field: str = "password") -> 
     return text
 
 
-def checked_role(role: str) -> str:
-    """A role that exists. Raises Invalid for `role`."""
-    if role not in ROLES:
-        raise Invalid.of("role", "Choose one of the values on offer.")
-    return role
+def checked_role_name(text: str) -> str:
+    """What a shop calls a role of its own. Raises Invalid for `name`."""
+    name = unicodedata.normalize("NFC", text.strip())
+    if not 1 <= len(name) <= 40 or not name.isprintable():
+        raise Invalid.of("name", "Write a name of 1 to 40 characters.")
+    return name
+
+
+def completed(permissions: Iterable[str]) -> frozenset[str]:
+    """Permissions with those that they are of no use without: what anybody on the staff may do, and to see what one may change.
+
+    Raises Invalid for `permissions` when one is not in the table.
+    """
+    wanted = frozenset(permissions)
+    if not wanted <= PERMISSIONS.keys():
+        raise Invalid.of("permissions", "Choose one of the values on offer.")
+    views = {f"{name.partition('.')[0]}.view" for name in wanted}
+    return (wanted | (views & PERMISSIONS.keys())) | EVERYBODY
 
 
 _COMMON = frozenset(

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from kashop.lib.actor import Actor
+
 
 class Staff(msgspec.Struct, frozen=True):
     """One member of the staff. `password_hash` is empty while only a log-in link lets them in."""
@@ -60,6 +62,8 @@ class SignedIn(msgspec.Struct, frozen=True):
     permissions: frozenset[str] = frozenset()
     has_totp: bool = False
     """Whether a code of an app proves who they are; otherwise their password does."""
+    role_name: str = ""
+    """What the shop calls a role of its own; empty for a built-in one."""
 
     def may(self, permission: str) -> bool:
         """Whether they hold a permission."""
@@ -74,3 +78,45 @@ class Browser(msgspec.Struct, frozen=True, kw_only=True):
     session: str = ""
     device: str = ""
     request_id: str = ""
+
+
+class OwnRoleRow(msgspec.Struct, frozen=True):
+    """A role of the shop's own, as stored."""
+
+    role: str
+    role_id: int
+    name: str
+    permissions: str
+    version: int
+
+
+class OwnRole(msgspec.Struct, frozen=True):
+    """A role of the shop's own. `role` is its key, `name` what people call it."""
+
+    role: str
+    role_id: int
+    name: str
+    permissions: frozenset[str]
+    version: int
+
+
+class Invitation(msgspec.Struct, frozen=True):
+    """A place held for somebody. `staff_id` is set when they are here already and shall set a new password."""
+
+    invitation_id: int
+    email: str
+    role: str
+    staff_id: int | None
+    link_hash: bytes
+    inviter_kind: str
+    inviter_ref: str
+    created_at: int
+    expires_at: int
+
+    @property
+    def inviter(self) -> Actor:
+        """Who vouches for the invitee."""
+        return Actor(self.inviter_kind, self.inviter_ref)
+
+    def __repr__(self) -> str:
+        return f"<Invitation {self.invitation_id} {self.role}>"

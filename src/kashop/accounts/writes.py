@@ -1,8 +1,12 @@
 """Changes of staff, sessions and log-in links. Each writes its fact."""
 
+from typing import Any
+
 from kashop.accounts import reads, rules
+from kashop.accounts.roles import reads as roles
 from kashop.accounts.types import Browser, Session
 from kashop.audit import writes as audit
+from kashop.audit.reads import count_acts
 from kashop.db import Tx
 from kashop.lib.actor import Actor
 from kashop.lib.errors import Conflict, Invalid
@@ -10,7 +14,8 @@ from kashop.lib.errors import Conflict, Invalid
 
 def add_staff(tx: Tx, email: str, role: str, password_hash: str, actor: Actor) -> int:
     """A new member of staff; their id. An empty `password_hash` fits no password. Raises Invalid by field."""
-    email, role = rules.checked_email(email), rules.checked_role(role)
+    email, role = rules.checked_email(email), roles.checked(tx, role)
+    roles.check_reach(tx, actor, role)
     if reads.find_by_email(tx, email) is not None:
         raise Invalid.of("email", "Somebody has this address already.")
     sql = """INSERT INTO staff (email, password_hash, role, created_at)
@@ -21,18 +26,21 @@ def add_staff(tx: Tx, email: str, role: str, password_hash: str, actor: Actor) -
 
 
 def change_role(tx: Tx, staff_id: int, role: str, actor: Actor) -> None:
-    """Give another role; it holds from the next request on. Raises Conflict for the last owner."""
-    staff, role = reads.get(tx, staff_id), rules.checked_role(role)
+    """Give another role; it holds from the next request on. Raises Conflict for the last owner, Denied beyond own rights."""
+    staff, role = reads.get(tx, staff_id), roles.checked(tx, role)
+    roles.check_reach(tx, actor, staff.role, role)
     if staff.role == role:
         return
+    before, after = reads.permissions(tx, staff.role), reads.permissions(tx, role)
     tx.run("UPDATE staff SET role = :role WHERE staff_id = :staff_id", role=role, staff_id=staff_id)
     _keep_an_owner(tx)
-    audit.record(tx, "staff.role_changed", actor, ("staff", staff_id), was=staff.role, role=role)
+    difference: dict[str, Any] = {"gained": sorted(after - before), "lost": sorted(before - after)}
+    audit.record(tx, "staff.role_changed", actor, ("staff", staff_id), was=staff.role, role=role, **difference)
 
 
 def disable(tx: Tx, staff_id: int, actor: Actor) -> None:
-    """Let somebody in no more, and end their sessions. Raises Conflict for the last owner."""
-    reads.get(tx, staff_id)
+    """Let somebody in no more, and end their sessions. Raises Conflict for the last owner, Denied beyond own rights."""
+    roles.check_reach(tx, actor, reads.get(tx, staff_id).role)
     tx.run("UPDATE staff SET is_disabled = 1 WHERE staff_id = :staff_id", staff_id=staff_id)
     _keep_an_owner(tx)
     end_sessions(tx, staff_id)
@@ -40,8 +48,8 @@ def disable(tx: Tx, staff_id: int, actor: Actor) -> None:
 
 
 def enable(tx: Tx, staff_id: int, actor: Actor) -> None:
-    """Let somebody in again, and forget their failed log-ins."""
-    reads.get(tx, staff_id)
+    """Let somebody in again, and forget their failed log-ins. Raises Denied beyond own rights."""
+    roles.check_reach(tx, actor, reads.get(tx, staff_id).role)
     sql = "UPDATE staff SET is_disabled = 0, failed_logins = 0, locked_until = 0 WHERE staff_id = :staff_id"
     tx.run(sql, staff_id=staff_id)
     audit.record(tx, "staff.enabled", actor, ("staff", staff_id))
@@ -121,6 +129,36 @@ def end_session(tx: Tx, session_hash: bytes) -> None:
     tx.run("DELETE FROM sessions WHERE session_hash = :session_hash", session_hash=session_hash)
 
 
+def log_out(tx: Tx, staff_id: int, actor: Actor, *, session: str = "") -> int:
+    """End somebody's session, or all of them; how many. `session` is how events name one. Raises Denied beyond own rights."""
+    roles.check_reach(tx, actor, reads.get(tx, staff_id).role)
+    chosen = [s for s in reads.sessions_of(tx, staff_id) if session in ("", s.session_hash.hex()[:16])]
+    for each in chosen:
+        end_session(tx, each.session_hash)
+    if chosen:
+        audit.record(tx, "staff.logged_out", actor, ("staff", staff_id), sessions=[s.session_hash.hex()[:16] for s in chosen])
+    return len(chosen)
+
+
+def remove(tx: Tx, staff_id: int, actor: Actor) -> None:
+    """Take somebody off the list who never did anything. Raises Conflict with a count for others, and for the last owner."""
+    staff = reads.get(tx, staff_id)
+    roles.check_reach(tx, actor, staff.role)
+    acts = count_acts(tx, str(staff_id))
+    if acts:
+        raise Conflict(
+            "{email} has {acts} entries in the audit, so the account stays: disable it instead.",
+            code="in_use",
+            email=staff.email,
+            acts=acts,
+        )
+    end_sessions(tx, staff_id)
+    _forget(tx, staff_id)
+    tx.run("DELETE FROM staff WHERE staff_id = :staff_id", staff_id=staff_id)
+    _keep_an_owner(tx)
+    audit.record(tx, "staff.removed", actor, ("staff", staff_id), role=staff.role, personal={"email": staff.email})
+
+
 def end_sessions(tx: Tx, staff_id: int, *, keep: bytes = b"") -> int:
     """Log somebody out everywhere but in `keep`, and spend what could still let them in; how many browsers that were."""
     tx.run("DELETE FROM pending_logins WHERE staff_id = :staff_id", staff_id=staff_id)
@@ -146,7 +184,7 @@ def end_own_sessions(tx: Tx, staff_id: int, actor: Actor, *, keep: bytes) -> Non
 
 def add_login_link(tx: Tx, staff_id: int, link_hash: bytes, actor: Actor) -> int:
     """Let somebody in once by a link; when it ends. `link_hash` is `lib.ids.digest` of the link's token."""
-    reads.get(tx, staff_id)
+    roles.check_reach(tx, actor, reads.get(tx, staff_id).role)
     until = tx.now + rules.LINK_LIFETIME
     sql = "INSERT INTO login_links (link_hash, staff_id, expires_at) VALUES (:link_hash, :staff_id, :until)"
     tx.run(sql, link_hash=link_hash, staff_id=staff_id, until=until)
@@ -164,10 +202,22 @@ def use_login_link(tx: Tx, link_hash: bytes) -> int | None:
 
 
 def sweep(tx: Tx) -> int:
-    """Drop worn-out sessions and links; how many."""
+    """Drop worn-out sessions and links, and invitations that ran out a month ago; how many."""
     idle = tx.now - rules.IDLE
     gone = tx.run("DELETE FROM sessions WHERE expires_at <= :now OR seen_at <= :idle", now=tx.now, idle=idle)
+    gone += tx.run("DELETE FROM invitations WHERE expires_at <= :then", then=tx.now - rules.INVITATION_KEPT)
     return gone + tx.run("DELETE FROM login_links WHERE expires_at <= :now", now=tx.now)
+
+
+def _forget(tx: Tx, staff_id: int) -> None:
+    """Drop all that hangs on an account and is no history."""
+    tx.run("DELETE FROM login_links WHERE staff_id = :staff_id", staff_id=staff_id)
+    tx.run("DELETE FROM invitations WHERE staff_id = :staff_id", staff_id=staff_id)
+    tx.run("DELETE FROM password_resets WHERE staff_id = :staff_id", staff_id=staff_id)
+    tx.run("DELETE FROM recovery_codes WHERE staff_id = :staff_id", staff_id=staff_id)
+    tx.run("DELETE FROM totp_seeds WHERE staff_id = :staff_id", staff_id=staff_id)
+    tx.run("DELETE FROM login_networks WHERE staff_id = :staff_id", staff_id=staff_id)
+    tx.run("DELETE FROM login_alerts WHERE staff_id = :staff_id", staff_id=staff_id)
 
 
 def _keep_an_owner(tx: Tx) -> None:

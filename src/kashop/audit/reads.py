@@ -100,3 +100,18 @@ def last_at(db: Reader, name: str) -> int | None:
 def count_since(db: Reader, name: str, since: int) -> int:
     """How many events of that name were written since a moment."""
     return int(db.value("SELECT COUNT(*) FROM events WHERE name = :name AND at >= :since", name=name, since=since))
+
+
+def latest(db: Reader, object_kind: str, object_id: int, *, limit: int = 20) -> list[Told]:
+    """What last happened to one thing, newest first."""
+    sql = """SELECT e.seq, e.at, e.name, e.actor_kind, e.actor_ref, e.reason, e.payload, p.value AS personal
+             FROM events e LEFT JOIN event_personal p ON p.personal_id = e.personal_id
+             WHERE e.object_kind = :kind AND e.object_id = :id ORDER BY e.seq DESC LIMIT :limit"""
+    return db.all(sql, Told, kind=object_kind, id=object_id, limit=limit)
+
+
+def count_acts(db: Reader, staff_ref: str) -> int:
+    """How many facts name a member of staff as their doer."""
+    sql = """SELECT count(*) FROM events
+             WHERE actor_kind = 'staff' AND actor_kind IN ('staff', 'cli') AND actor_ref = :ref"""
+    return int(db.value(sql, ref=staff_ref))

@@ -7,11 +7,13 @@ from typing import Any
 import rich_click as click
 
 from kashop.accounts import reads, rules, writes
+from kashop.accounts.roles import reads as roles
 from kashop.accounts.types import Staff
 from kashop.cli import frame, show
-from kashop.db import Reader
-from kashop.flows import factors, login
+from kashop.db import Reader, Tx
+from kashop.flows import factors, invitations, login
 from kashop.flows import password_reset as password_reset_flow
+from kashop.lib.actor import Actor
 from kashop.lib.errors import NotFound
 from kashop.shop import Shop
 
@@ -23,6 +25,9 @@ PASSWORD_FILE = click.option(
 )
 
 
+ROLE_HELP = f"One of {', '.join(rules.ROLES)}, or the name of a role of the shop's own."
+
+
 @click.group()
 def admin() -> None:
     """The staff: who may log in to the panel."""
@@ -31,7 +36,7 @@ def admin() -> None:
 @admin.command("create")
 @click.argument("email")
 @frame.shop_options
-@click.option("--role", type=click.Choice(rules.ROLES), default="owner", show_default=True)
+@click.option("--role", default="owner", show_default=True, metavar="ROLE", help=ROLE_HELP)
 @PASSWORD_FILE
 def create(*, email: str, data: Path, is_json: bool, role: str, password_file: Path | None) -> None:
     """Add a member of staff.
@@ -42,7 +47,7 @@ def create(*, email: str, data: Path, is_json: bool, role: str, password_file: P
 
     async def work(shop: Shop) -> tuple[int, str]:
         password, hashed = await _password(shop, given, email)
-        return await shop.db.write(writes.add_staff, email, role, hashed, frame.actor()), password
+        return await shop.db.write(_add, email, role, hashed, frame.actor()), password
 
     staff_id, password = frame.run(data, work)
     _tell_password(is_json, {"staff_id": staff_id, "email": rules.normal_email(email), "role": role}, "" if given else password)
@@ -53,14 +58,15 @@ def create(*, email: str, data: Path, is_json: bool, role: str, password_file: P
 def list_(*, data: Path, is_json: bool) -> None:
     """Everyone, and whether they can log in."""
 
-    async def work(shop: Shop) -> tuple[list[Staff], int, str]:
-        return await shop.db.read(reads.everyone), shop.clock.now(), shop.settings.text("shop.timezone")
+    async def work(shop: Shop) -> tuple[list[Staff], dict[str, str], int, str]:
+        labels = {each.role: each.name for each in await shop.db.read(roles.own)}
+        return await shop.db.read(reads.everyone), labels, shop.clock.now(), shop.settings.text("shop.timezone")
 
-    everyone, now, timezone = frame.run(data, work)
+    everyone, labels, now, timezone = frame.run(data, work)
     if is_json:
         show.as_json([_plain(s, now) for s in everyone])
         return
-    rows = [(s.email, s.role, _state(s, now), show.when(s.seen_at, timezone)) for s in everyone]
+    rows = [(s.email, labels.get(s.role, s.role), _state(s, now), show.when(s.seen_at, timezone)) for s in everyone]
     show.table(("EMAIL", "ROLE", "", "LAST LOG-IN"), rows)
 
 
@@ -129,6 +135,65 @@ def enable(*, email: str, data: Path, is_json: bool) -> None:
     show.as_json({"email": email}) if is_json else show.line(f"{email} can log in again.")
 
 
+@admin.command("role")
+@click.argument("email")
+@click.argument("role")
+@frame.shop_options
+def role(*, email: str, role: str, data: Path, is_json: bool) -> None:
+    """Give somebody another role; it holds from their next request on. The last owner stays.
+
+    Example: kashop admin role 小王@example.com 夜班客服
+    """
+
+    async def work(shop: Shop) -> str:
+        return await shop.db.write(_give, email, role, frame.actor())
+
+    given = frame.run(data, work)
+    show.as_json({"email": email, "role": given}) if is_json else show.line(f"{email} is {role} now.")
+
+
+@admin.command("roles")
+@frame.shop_options
+def roles_(*, data: Path, is_json: bool) -> None:
+    """Every role, how many have it, and what it may do."""
+
+    async def work(shop: Shop) -> list[dict[str, Any]]:
+        return await shop.db.read(_roles)
+
+    found = frame.run(data, work)
+    if is_json:
+        show.as_json(found)
+        return
+    show.table(("ROLE", ">PEOPLE", "MAY"), [(r["name"], r["people"], " ".join(r["permissions"])) for r in found])
+
+
+@admin.command("invite")
+@click.argument("email")
+@frame.shop_options
+@click.option("--role", required=True, metavar="ROLE", help=ROLE_HELP)
+def invite(*, email: str, data: Path, is_json: bool, role: str) -> None:
+    """Invite somebody: a link that works once, within two days, and by which they set their own password.
+
+    Example: kashop admin invite 小王@example.com --role support
+    """
+
+    async def work(shop: Shop) -> str:
+        named = await shop.db.read(roles.named, role)
+        return (await invitations.invite(shop, email, named, frame.actor())).link
+
+    url = frame.run(data, work)
+    show.as_json({"email": rules.normal_email(email), "url": url}) if is_json else show.line(url)
+
+
+@admin.command("delete")
+@click.argument("email")
+@frame.shop_options
+def delete(*, email: str, data: Path, is_json: bool) -> None:
+    """Take somebody off the list who never did anything; whoever did is disabled instead. The last owner stays."""
+    _change(data, email, writes.remove)
+    show.as_json({"email": email}) if is_json else show.line(f"{email} is off the list.")
+
+
 @admin.command("link")
 @click.argument("email", required=False)
 @frame.shop_options
@@ -149,6 +214,23 @@ def first_owner(db: Reader) -> Staff:
         if staff.role == "owner" and not staff.is_disabled:
             return staff
     raise NotFound("No owner can log in: `kashop admin create` makes one.")
+
+
+def _add(tx: Tx, email: str, role: str, hashed: str, actor: Actor) -> int:
+    return writes.add_staff(tx, email, roles.named(tx, role), hashed, actor)
+
+
+def _give(tx: Tx, email: str, role: str, actor: Actor) -> str:
+    named = roles.named(tx, role)
+    writes.change_role(tx, _get(tx, email).staff_id, named, actor)
+    return named
+
+
+def _roles(db: Reader) -> list[dict[str, Any]]:
+    heads = roles.head_counts(db)
+    known = [(role, role, rules.permissions_of(role)) for role in rules.ROLES]
+    known += [(each.role, each.name, each.permissions) for each in roles.own(db)]
+    return [{"role": key, "name": name, "people": heads.get(key, 0), "permissions": sorted(may)} for key, name, may in known]
 
 
 def _change(data: Path, email: str, change: Any) -> None:

@@ -1,95 +1,125 @@
-"""Staff: who may come in and as what. Nobody chooses another's password: a new or locked-out one gets a one-time link."""
+"""Staff: who is here and who is invited. Nobody chooses another's password: people come in by a link that works once."""
 
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from kashop.accounts import reads, writes
-from kashop.accounts.rules import PERMISSIONS, ROLES
-from kashop.flows import login
-from kashop.lib.errors import Conflict, Invalid
+from kashop.accounts import reads
+from kashop.accounts.invitations import reads as pending
+from kashop.accounts.invitations import writes
+from kashop.accounts.types import Invitation, Staff
+from kashop.db import Reader
+from kashop.flows import invitations, login
+from kashop.flows.invitations import Invited
+from kashop.lib.errors import Denied, Invalid
 from kashop.web.admin.page import Shown, again, answer, refused_as, row_id, see
+from kashop.web.admin.roles import given_by, role_labels
+from kashop.web.forms import read_form
 from kashop.web.guards import Needs, form_of
-from kashop.web.sessions import AnyRequest, actor_of, shop_of
+from kashop.web.sessions import AnyRequest, actor_of, browser_of, cookies_for, shop_of, signed_in
+
+MOST_PASSWORD = 256
 
 
 @get("/admin/staff", guards=[Needs("staff.edit")])
 async def staff_list(request: AnyRequest) -> Response[bytes]:
-    """Everybody, and what each role may do."""
-    return await _page(request)
+    """Everybody, and who is invited."""
+    return await show_staff(request)
 
 
-@post("/admin/staff", guards=[Needs("staff.edit", step_up=True)])
-async def add_staff(request: AnyRequest) -> Response[bytes]:
-    """Let somebody new in; the link to pass on is shown once."""
+@get("/admin/staff/invite", guards=[Needs("staff.edit", step_up=True)])
+async def invite_page(request: AnyRequest) -> Response[bytes]:
+    """Whom to invite, and as what."""
+    return await _form(request)
+
+
+@post("/admin/staff/invite", guards=[Needs("staff.edit", step_up=True)])
+async def invite(request: AnyRequest) -> Response[bytes]:
+    """Invite somebody; the link is shown once."""
     shop, form = shop_of(request), form_of(request)
     try:
-        email, role = form.text("email", most=254, least=1), form.choice("role", ROLES)
+        email, role = form.text("email", most=254, least=1), form.text("role", most=60, least=1)
         form.done()
-        staff_id = await shop.db.write(writes.add_staff, email, role, "", actor_of(request))
+        invited = await invitations.invite(shop, email, role, actor_of(request))
     except Invalid as refused:
-        return await _page(request, again(request, form, refused), 422)
-    link = await login.make_login_link(shop, staff_id, actor_of(request))
-    return await _page(request, link=link, link_for=email)
+        return await _form(request, again(request, form, refused), 422)
+    except Denied as refused:
+        return await _form(request, refused_as(request, form, refused), refused.status)
+    return await show_staff(request, invited=invited)
 
 
-@post("/admin/staff/{staff:str}/role", guards=[Needs("staff.edit", step_up=True)])
-async def change_role(request: AnyRequest, staff: FromPath[str]) -> Response[bytes] | Redirect:
-    """Give another role; it holds at once."""
-    form = form_of(request)
-    try:
-        role = form.choice("role", ROLES)
-        form.done()
-        await shop_of(request).db.write(writes.change_role, row_id(staff), role, actor_of(request))
-    except Invalid as refused:
-        return await _page(request, again(request, form, refused), 422)
-    except Conflict as refused:
-        return await _page(request, refused_as(request, form, refused), refused.status)
-    return see("/admin/staff", "saved")
+@post("/admin/staff/invitations/{invitation:str}/renew", guards=[Needs("staff.edit", step_up=True)])
+async def renew(request: AnyRequest, invitation: FromPath[str]) -> Response[bytes]:
+    """Two more days and another link, shown once; the old one opens nothing any more."""
+    invited = await invitations.renew(shop_of(request), row_id(invitation), actor_of(request))
+    return await show_staff(request, invited=invited)
 
 
-@post("/admin/staff/{staff:str}/disable", guards=[Needs("staff.edit", step_up=True)])
-async def disable(request: AnyRequest, staff: FromPath[str]) -> Response[bytes] | Redirect:
-    """Let somebody in no more; their sessions end."""
-    try:
-        await shop_of(request).db.write(writes.disable, row_id(staff), actor_of(request))
-    except Conflict as refused:
-        return await _page(request, refused_as(request, form_of(request), refused), refused.status)
-    return see("/admin/staff", "disabled")
+@post("/admin/staff/invitations/{invitation:str}/withdraw", guards=[Needs("staff.edit", step_up=True)])
+async def withdraw(request: AnyRequest, invitation: FromPath[str]) -> Redirect:
+    """End an invitation before it is used."""
+    await shop_of(request).db.write(writes.withdraw, row_id(invitation), actor_of(request))
+    return see("/admin/staff", "withdrawn")
 
 
-@post("/admin/staff/{staff:str}/enable", guards=[Needs("staff.edit", step_up=True)])
-async def enable(request: AnyRequest, staff: FromPath[str]) -> Redirect:
-    """Let somebody in again."""
-    await shop_of(request).db.write(writes.enable, row_id(staff), actor_of(request))
-    return see("/admin/staff", "enabled")
-
-
-@post("/admin/staff/{staff:str}/link", guards=[Needs("staff.edit", step_up=True)])
-async def make_link(request: AnyRequest, staff: FromPath[str]) -> Response[bytes]:
-    """A one-time link for somebody who cannot log in, shown once."""
+async def show_staff(request: AnyRequest, *, invited: Invited | None = None) -> Response[bytes]:
+    """The list, and a fresh link above it."""
     shop = shop_of(request)
-    somebody = await shop.db.read(reads.get, row_id(staff))
-    if somebody.is_disabled:
-        raise Conflict("This account is disabled.")
-    link = await login.make_login_link(shop, somebody.staff_id, actor_of(request))
-    return await _page(request, link=link, link_for=somebody.email)
-
-
-async def _page(
-    request: AnyRequest, form: Shown | None = None, status: int = 200, *, link: str = "", link_for: str = ""
-) -> Response[bytes]:
+    everyone, invited_ones, labels = await shop.db.read(_listed)
     return answer(
-        request,
-        "staff.html",
-        status=status,
-        form=form or Shown(),
-        everyone=await shop_of(request).db.read(reads.everyone),
-        roles=ROLES,
-        permissions=PERMISSIONS,
-        link=link,
-        link_for=link_for,
+        request, "staff.html", everyone=everyone, invitations=invited_ones, labels=labels, invited=invited, now=shop.clock.now()
     )
 
 
-route_handlers = [staff_list, add_staff, change_role, disable, enable, make_link]
+def _listed(db: Reader) -> tuple[list[Staff], list[Invitation], dict[str, str]]:
+    return reads.everyone(db), pending.pending(db), role_labels(db)
+
+
+async def _form(request: AnyRequest, form: Shown | None = None, status: int = 200) -> Response[bytes]:
+    shop = shop_of(request)
+    roles = await shop.db.read(given_by, signed_in(request).permissions)
+    return answer(
+        request, "invite.html", status=status, form=form or Shown(), roles=roles, labels=await shop.db.read(role_labels)
+    )
+
+
+@get("/admin/login/invitation")
+async def invitation_page(request: AnyRequest) -> Response[bytes]:
+    """What a new colleague sees first; opening it, or a mail scanner's look at it, spends nothing."""
+    return await _welcome(request, request.query_params.get("token", "")[:100])
+
+
+@post("/admin/login/invitation")
+async def accept(request: AnyRequest) -> Response[bytes] | Redirect:
+    """Set one's own password. Somebody new is then logged in; somebody who was here logs in with it."""
+    form, shop, browser = await read_form(request), shop_of(request), browser_of(request)
+    token = form.secret("token", most=100)
+    try:
+        password = form.secret("password", most=MOST_PASSWORD)
+        if password != form.secret("repeated", most=MOST_PASSWORD):
+            form.complain("repeated", "The two do not match.")
+        form.done()
+        accepted = await invitations.accept(shop, token, password, browser)
+    except Invalid as refused:
+        return await _welcome(request, token, again(request, form, refused), 422)
+    if accepted.staff_id is not None:
+        return see("/admin/login", "password_set")
+    opened = await login.log_in(shop, accepted.email, password, browser)
+    if isinstance(opened, login.HalfWay):
+        return see("/admin/login", "password_set")
+    response = see("/admin")
+    for cookie in cookies_for(shop, opened):
+        response.set_cookie(cookie)
+    return response
+
+
+async def _welcome(request: AnyRequest, token: str, form: Shown | None = None, status: int = 200) -> Response[bytes]:
+    shop = shop_of(request)
+    invitation = await invitations.find(shop, token, browser_of(request))
+    labels = await shop.db.read(role_labels)
+    return answer(
+        request, "invitation.html", status=status, form=form or Shown(), token=token, invitation=invitation, labels=labels
+    )
+
+
+route_handlers = [staff_list, invite_page, invite, renew, withdraw, invitation_page, accept]

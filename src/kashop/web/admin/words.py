@@ -50,6 +50,16 @@ EVENT = {
     "vault.alarm": "A sealed code does not open",
     "rotation.begun": "Renewal of the keys begun",
     "vault.rotated": "Keys renewed",
+    "staff.added": "Joined the staff",
+    "staff.role_changed": "Got another role",
+    "staff.disabled": "Account disabled",
+    "staff.enabled": "Account enabled",
+    "staff.unlocked": "Failed log-ins forgotten",
+    "staff.password_changed": "Password changed",
+    "staff.login_failed": "Log-in failed",
+    "staff.logged_in": "Logged in",
+    "staff.logged_out": "Sessions ended by others",
+    "staff.login_link_made": "Log-in link made",
 }
 ACTOR = {
     "buyer": "Buyer",
@@ -172,6 +182,22 @@ SEALED_WHY = {
     "alarm": "An alarm sealed it",
 }
 UNSEAL = {"keyfile": "Key file", "passphrase": "Passphrase", "recovery": "Recovery code"}
+AREA = {
+    "products": "Products",
+    "stock": "Stock",
+    "codes": "Codes",
+    "suppliers": "Suppliers",
+    "orders": "Orders",
+    "exceptions": "Exceptions",
+    "gateways": "Gateways",
+    "settings": "Settings",
+    "staff": "Staff",
+    "jobs": "Jobs",
+    "audit": "Audit",
+    "vault": "Vault",
+}
+"""What the permissions of one part of the panel stand under."""
+GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments"}
 JOB = {
     "watch_vault": "Seal and unseal as asked",
     "expire_orders": "End unpaid orders",
@@ -210,6 +236,7 @@ _KINDS = {
     "fact": FACT,
     "flaw": FLAW,
     "reason": REASON,
+    "area": AREA,
     "group": GROUP,
     "job": JOB,
     "origin": ORIGIN,
@@ -279,6 +306,9 @@ SAID = {
     "unsealed": "The vault is unsealed.",
     "removed": "Removed.",
     "retried": "It will be sent again within seconds.",
+    "withdrawn": "The invitation is withdrawn.",
+    "deleted": "Deleted.",
+    "all_ended": "All sessions of this account are ended.",
 }
 """What a page says after a change, by the short word in its address."""
 

@@ -16,13 +16,14 @@ from kashop.lib import logs
 from kashop.lib.clock import Clock
 from kashop.settings.config import Config
 from kashop.shop import Shop
-from kashop.web import admin, api, callbacks, health, plugins, storefront
+from kashop.web import admin, api, callbacks, health, plugins, storefront, supply
 from kashop.web.admin.page import Panel
 from kashop.web.admin.stash import Stash
 from kashop.web.edge import Edge, EdgeRules
 from kashop.web.errors import Errors
 from kashop.web.kept import KeptForms
 from kashop.web.pages import Pages
+from kashop.web.supply.page import SupplierPage
 
 
 @dataclass(slots=True)
@@ -69,13 +70,14 @@ def make_app(shop: Shop, *, runner: Runner | None = None, is_strict: bool = Fals
         "shop": shop,
         "pages": pages,
         "panel": panel,
+        "supplier_page": SupplierPage(shop, pages, is_strict=is_strict),
         "stash": Stash(shop.clock),
         "kept_forms": KeptForms(shop.clock),
         "job_times": runner.last_run if runner is not None else None,
         "job_runs": jobs.last_runs,
         "job_names": [(job.name, job.every) for job in SCHEDULE],
     }
-    doors = (health, callbacks, plugins, admin, storefront, api)
+    doors = (health, callbacks, plugins, admin, storefront, supply, api)
     app = Litestar(
         route_handlers=[handler for door in doors for handler in door.route_handlers],
         exception_handlers={Exception: errors.handle},

@@ -9,6 +9,7 @@ from tests.house import tree
 
 PACKAGES = json.loads(LOCK.read_text(encoding="utf-8"))["packages"]
 VENDOR = "themes/default/assets/vendor"
+SUPPLY = "src/kashop/web/supply/assets/vendor"
 
 
 def test_vendored_files_are_as_pinned() -> None:
@@ -17,7 +18,8 @@ def test_vendored_files_are_as_pinned() -> None:
 
 def test_every_vendored_file_is_pinned_and_named_in_the_licences() -> None:
     pinned = {file["to"] for package in PACKAGES for file in package["files"]}
-    there = {tree.short(p) for p in (tree.ROOT / VENDOR).iterdir()} - {f"{VENDOR}/README.md"}
+    there = {tree.short(p) for folder in (VENDOR, SUPPLY) for p in (tree.ROOT / folder).iterdir()}
+    there -= {f"{VENDOR}/README.md", f"{SUPPLY}/README.md"}
     assert there == pinned
     third_party = (tree.ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8")
     assert [name for name in pinned if Path(name).name not in third_party] == []
@@ -25,7 +27,8 @@ def test_every_vendored_file_is_pinned_and_named_in_the_licences() -> None:
 
 
 def test_one_changed_byte_is_seen(tmp_path: Path) -> None:
-    shutil.copytree(tree.ROOT / VENDOR, tmp_path / VENDOR)
+    for folder in (VENDOR, SUPPLY):
+        shutil.copytree(tree.ROOT / folder, tmp_path / folder)
     assert differing(tmp_path, PACKAGES) == []
     victim = tmp_path / VENDOR / "htmx.min.js"
     victim.write_bytes(victim.read_bytes()[:-1] + b"!")

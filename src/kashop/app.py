@@ -18,6 +18,7 @@ from kashop.settings.config import Config
 from kashop.shop import Shop
 from kashop.web import admin, api, callbacks, health, plugins, storefront, supply
 from kashop.web.admin.page import Panel
+from kashop.web.admin.ready import Ready
 from kashop.web.admin.stash import Stash
 from kashop.web.edge import Edge, EdgeRules
 from kashop.web.errors import Errors
@@ -73,6 +74,7 @@ def make_app(shop: Shop, *, runner: Runner | None = None, is_strict: bool = Fals
         "supplier_page": SupplierPage(shop, pages, is_strict=is_strict),
         "stash": Stash(shop.clock),
         "kept_forms": KeptForms(shop.clock),
+        "ready": Ready(shop.clock),
         "job_times": runner.last_run if runner is not None else None,
         "job_runs": jobs.last_runs,
         "job_names": [(job.name, job.every) for job in SCHEDULE],

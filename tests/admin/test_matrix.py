@@ -24,6 +24,7 @@ class Proven(set[str]):
 ALL, LEADS, ONLY_OWNER = set(ROLES), {"owner", "manager"}, {"owner"}
 AUDIT = {"owner", "auditor"}
 STOCK, MONEY = LEADS | {"stock"}, LEADS | {"finance"}
+VIEW, REVEAL = STOCK | {"support", "auditor"}, LEADS | {"support"}
 DESK = LEADS | {"support", "finance"}
 ANYBODY, BY_LINK, BY_SIGNATURE = {"anonymous", "buyer", *ROLES}, {"buyer"}, {"supplier"}
 
@@ -50,6 +51,8 @@ TABLE: dict[Door, set[str]] = {
     ("POST", "/x/{plugin}/{rest}"): ANYBODY,
     ("GET", "/t/{theme}/{digest}/{path}"): ANYBODY,
     ("GET", "/uploads/{name}"): ANYBODY,
+    ("GET", "/supply"): ANYBODY,
+    ("GET", "/supply/assets/{digest}/{name}"): ANYBODY,
     ("GET", "/healthz"): ANYBODY,
     ("GET", "/readyz"): ANYBODY,
     ("GET", "/api/v1/openapi.json"): ANYBODY,
@@ -116,6 +119,25 @@ TABLE: dict[Door, set[str]] = {
     ("POST", "/admin/codes/import"): STOCK,
     ("POST", "/admin/codes/import/{token}"): STOCK,
     ("GET", "/admin/codes/batches/{batch}"): ALL,
+    ("GET", "/admin/codes/list"): VIEW,
+    ("POST", "/admin/codes/search"): VIEW,
+    ("GET", "/admin/codes/{code}"): VIEW,
+    ("POST", "/admin/codes/{code}/edit"): STOCK,
+    ("POST", "/admin/codes/{code}/void"): STOCK,
+    ("GET", "/admin/codes/void"): STOCK,
+    ("POST", "/admin/codes/void"): STOCK,
+    ("GET", "/admin/codes/reveal"): Proven(REVEAL),
+    ("POST", "/admin/codes/reveal"): Proven(REVEAL),
+    ("POST", "/admin/codes/{code}/copied"): REVEAL,
+    ("GET", "/admin/codes/export"): Proven(LEADS),
+    ("POST", "/admin/codes/export"): Proven(LEADS),
+    ("GET", "/admin/codes/export/{token}"): Proven(LEADS),
+    ("POST", "/admin/codes/export/{token}"): Proven(LEADS),
+    ("GET", "/admin/approvals"): VIEW,
+    ("GET", "/admin/approvals/{approval}"): VIEW,
+    ("POST", "/admin/approvals/{approval}/decide"): Proven(LEADS),
+    ("POST", "/admin/approvals/{approval}/export"): Proven(LEADS),
+    ("POST", "/admin/approvals/{approval}/reveal"): Proven(REVEAL),
     ("GET", "/admin/stock"): ALL,
     ("GET", "/admin/suppliers"): STOCK,
     ("POST", "/admin/suppliers"): Proven(LEADS),
@@ -181,7 +203,7 @@ TABLE: dict[Door, set[str]] = {
     ("GET", "/admin/audit/key"): AUDIT,
     ("POST", "/admin/audit/verify"): AUDIT,
 }
-COMING = {"codes.view", "codes.edit", "codes.void", "codes.reveal", "codes.export", "codes.approve"}
+COMING: set[str] = set()
 STRANGE = ["x", "%00", "%ff", "0", "-1", "1e3", "9223372036854775808", "9" * 400, "<script>", "' OR 1=1 --", "%E5%95%86"]
 PANEL = {door: who for door, who in TABLE.items() if who != ANYBODY and door[1].startswith("/admin")}
 FRONT = {door: who for door, who in TABLE.items() if door not in PANEL}

@@ -12,13 +12,14 @@ import uvicorn
 from playwright.sync_api import Browser, Page
 
 from kashop.app import make_app
-from kashop.flows import checkpoint, gateways, supply
-from kashop.lib.actor import CLI, SYSTEM
+from kashop.flows import checkpoint, gateways, second_person, supply
+from kashop.lib.actor import CLI, SYSTEM, Actor
 from kashop.orders import writes
 from kashop.settings.config import load
 from kashop.shop import Shop
 from kashop.supply import writes as supply_writes
 from kashop.vault import boxes
+from tests.admin.desk import add_staff
 from tests.cast import OWNER, PASSWORD, add_epay, add_product, call_back, codes_of, epay_notice, order
 from tests.chromium import launched
 from tests.supply.sender import join
@@ -33,6 +34,13 @@ PAGES = (
     "/products/1",
     "/categories",
     "/codes",
+    "/codes/list",
+    "/codes/{code}",
+    "/codes/reveal?code={code}",
+    "/codes/void?goods=steam",
+    "/codes/export?goods=steam",
+    "/approvals",
+    "/approvals/1",
     "/stock",
     "/suppliers",
     "/suppliers/1",
@@ -116,6 +124,10 @@ async def _fill(shop: Shop) -> tuple[str, int]:
     await codes_of(shop, placed)
     await checkpoint.make(shop)
     sold = await shop.db.read(lambda db: db.value("SELECT min(code_id) FROM codes WHERE status = 'sold'"))
+    keeper = Actor("staff", str(await add_staff(shop, "colleague@example.com", "manager")))
+    facts = {"goods": "steam", "status": "free", "most": 50, "take_out": True, "why": "count"}
+    ask = {"value": 125_000, "reason": "moved to the partner's shop", "facts": facts}
+    await shop.db.write(second_person.ask, "codes.export", [sold], keeper, **ask)
     return placed.order.order_no, sold
 
 
@@ -194,7 +206,7 @@ def test_codes_are_imported_and_an_order_settled_on_a_phone_without_javascript(c
     page = context.new_page()
     log_in(page, served)
     page.get_by_text("菜单", exact=True).click()
-    page.locator(".sheet").get_by_role("link", name="卡密").click()
+    page.locator(".sheet").get_by_role("link", name="导入卡密").click()
     page.get_by_label(re.compile("或粘贴卡密")).fill("PHONE-0001\nPHONE-0002\nPHONE-0001\n")
     page.get_by_role("button", name="预览").click()
     page.get_by_role("button", name="导入 2 个卡密").click()

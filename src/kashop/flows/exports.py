@@ -236,6 +236,15 @@ def _record_made(tx: Tx, begun: _Begun, facts: dict[str, Any], actor: Actor) -> 
     record(tx, "export.made", actor, ("export", begun.export_id), reason=begun.reason, **facts)
 
 
+async def note_fetched(shop: Shop, made: Made, actor: Actor) -> None:
+    """Write down that a finished file is about to leave by the panel."""
+    await shop.db.write(_note_fetched, made, actor)
+
+
+def _note_fetched(tx: Tx, made: Made, actor: Actor) -> None:
+    record(tx, "export.fetched", actor, ("export", made.export_id), digest=made.digest)
+
+
 class _Names(msgspec.Struct, frozen=True):
     """What products and SKUs (by SKU) and batches are called."""
 

@@ -132,3 +132,10 @@ def order_of_line(db: Reader, line_id: int) -> int | None:
     """Whose line that is."""
     order_id: int | None = db.value("SELECT order_id FROM order_lines WHERE line_id = :line_id", line_id=line_id)
     return order_id
+
+
+def numbers_of_lines(db: Reader, line_ids: list[int]) -> dict[int, str]:
+    """The order numbers of these lines."""
+    sql = "SELECT o.order_no FROM order_lines l JOIN orders o ON o.order_id = l.order_id WHERE l.line_id = :line_id"
+    found = {line_id: db.value(sql, line_id=line_id) for line_id in line_ids}
+    return {line_id: order_no for line_id, order_no in found.items() if order_no is not None}

@@ -15,6 +15,8 @@ from litestar.handlers import BaseRouteHandler
 from kashop.accounts.factors.rules import must_enrol
 from kashop.accounts.rules import PERMISSIONS, has_stepped_up
 from kashop.accounts.types import SignedIn
+from kashop.approvals import reads as approvals
+from kashop.approvals.rules import KINDS
 from kashop.flows import step_up
 from kashop.flows.factors import WrongCode
 from kashop.flows.login import WrongLogin
@@ -57,6 +59,12 @@ class Needs:
             connection.scope["state"]["form"] = await _read_own_form(request, staff)
         if self.step_up and not has_stepped_up(staff, shop_of(connection).clock.now()):
             await _ask_who(request, staff)
+        if request.method == "GET" and _APPROVE & staff.permissions:  # the way about says how many wait
+            shop, me = shop_of(connection), f"staff:{staff.staff_id}"
+            connection.scope["state"]["waiting"] = await shop.db.read(approvals.count_waiting, but_by=me)
+
+
+_APPROVE = {kind.approve for kind in KINDS.values()}
 
 
 def form_of(request: AnyRequest) -> Form:

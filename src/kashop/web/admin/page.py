@@ -4,6 +4,7 @@ Always true: the panel's pages use no script that they cannot do without, are ne
 link only to who may follow it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +18,7 @@ from markupsafe import Markup
 
 from kashop.accounts.types import SignedIn
 from kashop.lib.errors import FieldError, Invalid, NotFound, Refusal
-from kashop.lib.money import Money
+from kashop.lib.money import Money, to_text
 from kashop.shop import Shop
 from kashop.web.admin import words
 from kashop.web.errors import Page
@@ -67,7 +68,9 @@ NAV = (
     Link("/admin/exceptions", "Exceptions", "exceptions.view"),
     Link("/admin/products", "Products", "products.view"),
     Link("/admin/categories", "Categories", "products.edit"),
-    Link("/admin/codes", "Codes", "codes.import"),
+    Link("/admin/codes/list", "Codes", "codes.view"),
+    Link("/admin/codes", "Import codes", "codes.import"),
+    Link("/admin/approvals", "Approvals", "codes.approve"),
     Link("/admin/stock", "Stock", "stock.view"),
     Link("/admin/suppliers", "Suppliers", "codes.import"),
     Link("/admin/gateways", "Gateways", "gateways.view"),
@@ -99,6 +102,7 @@ class Panel:
         made.globals["asset"] = self.assets.url
         made.globals["amount"] = lambda minor, currency: money_text(Money(minor, currency), locale)
         made.globals["exactly"] = lambda ms: time_mark(ms, self._shop.settings.text("shop.timezone"), is_exact=True)
+        made.globals["decimal"] = lambda minor: to_text(minor, self._shop.settings.text("shop.currency"))
         made.globals["word"] = lambda kind, name: translations(locale).gettext(words.word(kind, name))
         return made
 
@@ -118,6 +122,8 @@ class Panel:
             "csrf": _csrf(staff),
             "nav": [link for link in NAV if staff is not None and staff.may(link.permission)],
             "path": path,
+            "here": _here(path),
+            "waiting": scope.get("state", {}).get("waiting", 0),
             "shop_name": self._shop.settings.text("shop.name"),
             "currency": self._shop.settings.text("shop.currency"),
             "is_practice": self._shop.settings.flag("shop.practice"),
@@ -205,6 +211,16 @@ def cursor(request: AnyRequest, name: str = "before", *, default: int = 2**62) -
     """A list's cursor out of the query; a strange one is the default."""
     text = request.query_params.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else default
+
+
+def _here(path: str) -> str:
+    """The way that leads to where one is: the longest that fits; a code's own page belongs to the list."""
+    place = "/admin/codes/list" if _OF_THE_LIST.match(path) else path
+    ways = [link.href for link in NAV if link.href != "/admin" and f"{place}/".startswith(f"{link.href}/")]
+    return max(ways, key=len, default=path)
+
+
+_OF_THE_LIST = re.compile(r"/admin/codes/(?:[0-9]|reveal|void|export|search)")
 
 
 def _csrf(staff: SignedIn | None) -> Markup:

@@ -60,6 +60,15 @@ EVENT = {
     "staff.logged_in": "Logged in",
     "staff.logged_out": "Sessions ended by others",
     "staff.login_link_made": "Log-in link made",
+    "batch.opened": "Import begun",
+    "batch.imported": "Imported",
+    "code.viewed": "Revealed to staff",
+    "code.copied": "Copied",
+    "code.exported": "Exported",
+    "code.searched": "Found by its text",
+    "code.revealed": "Shown to the buyer",
+    "code.edited": "What is noted of it was changed",
+    "code.voided": "Voided",
 }
 ACTOR = {
     "buyer": "Buyer",
@@ -88,6 +97,38 @@ CONTACT = {
 }
 LOOKUP = {"optional": "Optional", "required": "Required"}
 STOCK = {"exact": "Exact number", "level": "Plenty / few / none", "hidden": "Not shown"}
+CODE = {"free": "Free", "held": "Held", "sold": "Sold", "void": "Void"}
+EXPIRY = {
+    "none": "Without expiry",
+    "expired": "Expired",
+    "soon": "Within 30 days",
+    "later": "Later than 30 days",
+}
+FILTER = {
+    "goods": "Goods",
+    "batch": "Batch",
+    "pool": "Pool",
+    "state": "State",
+    "status": "State",
+    "expiry": "Expiry",
+    "expires": "Expiry",
+    "product": "Product",
+    "sku": "SKU",
+}
+NOTED = {"cost": "Cost", "expires": "Expiry", "note": "Note"}
+APPROVAL = {
+    "waiting": "Waits for approval",
+    "approved": "Approved",
+    "refused": "Refused",
+    "used": "Done",
+    "expired": "Too late",
+}
+ASKED = {"codes.export": "Export codes", "codes.reveal": "Reveal codes"}
+NEEDS = {
+    "count": "More codes than one person may see within 24 hours.",
+    "value": "Worth more than one person may see within 24 hours.",
+    "again": "The second file within a minute.",
+}
 BATCH = {"importing": "Not finished", "done": "Done"}
 SEALED_BATCH = {"held": "To decide", "waiting": "Waits to be opened", "done": "On the shelf", "refused": "Refused"}
 FORMAT = {"txt": "Text, one code a line", "csv": "CSV", "tsv": "TSV", "xlsx": "Excel", "jsonl": "JSON lines"}
@@ -163,18 +204,17 @@ GROUP = {
     "shop": "Shop",
     "orders": "Orders",
     "payments": "Payments",
+    "audit": "Audit",
     "vault": "Vault",
     "mail": "Mail",
     "notices": "Notices",
     "staff": "Staff",
     "codes": "Codes",
-    "audit": "Audit",
 }
 ALARM = {"tell": "Tell the owners", "seal": "Tell the owners and seal the vault"}
 CHANNEL = {"mail": "Mail", "webhook": "Webhook", "file": "File"}
 NOTICE = {"waiting": "Waiting", "failing": "Failing", "sent": "Sent", "given_up": "Given up"}
 ALARM = {"tell": "Tell the owners", "seal": "Tell the owners and seal the vault"}
-GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments", "mail": "Mail", "notices": "Notices", "vault": "Vault"}
 SECURITY = {"starttls": "STARTTLS", "tls": "TLS", "none": "Not encrypted"}
 SEALED_WHY = {
     "start": "The server started and nobody has unsealed it yet",
@@ -234,6 +274,13 @@ _KINDS = {
     "unseal": UNSEAL,
     "encoding": ENCODING,
     "fact": FACT,
+    "code": CODE,
+    "expiry": EXPIRY,
+    "filter": FILTER,
+    "noted": NOTED,
+    "approval": APPROVAL,
+    "asked": ASKED,
+    "needs": NEEDS,
     "flaw": FLAW,
     "reason": REASON,
     "area": AREA,
@@ -302,6 +349,12 @@ SAID = {
     "verified": "The whole audit was read.",
     "logged_out": "You are logged out.",
     "imported": "The import is done.",
+    "found": "This is the code.",
+    "voided": "Voided.",
+    "choose_codes": "Choose codes first.",
+    "asked_second": "Somebody else has been asked to approve this.",
+    "approved": "Approved.",
+    "refused": "Refused.",
     "sealed": "The vault is sealed.",
     "unsealed": "The vault is unsealed.",
     "removed": "Removed.",

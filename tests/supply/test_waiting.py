@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from kashop.db import Reader
 from kashop.flows import supply
 from kashop.inventory import reads as inventory
 from kashop.inventory import writes as inventory_writes
@@ -168,6 +169,10 @@ async def test_old_keys_open_what_is_on_its_way_and_are_dropped_then(shop: Shop,
     assert refused.value.code == "batch_key"
 
 
+def _told(db: Reader) -> list[str]:
+    return db.values("SELECT facts FROM notices WHERE about = 'supplier.registered' AND channel = 'mail'")
+
+
 async def test_a_link_registers_one_key_once(shop: Shop, clock: TestClock) -> None:
     supplier_id = await shop.db.write(writes.add_supplier, "Wang", products=[1], is_trusted=True, actor=CLI)
     first = (await supply.invite(shop, supplier_id, CLI)).partition("#join=")[2]
@@ -176,6 +181,7 @@ async def test_a_link_registers_one_key_once(shop: Shop, clock: TestClock) -> No
     with pytest.raises(NotFound):
         await register(shop, first, seed)
     assert (await register(shop, second, seed)).name == "Wang"
+    assert await shop.db.read(_told) == ['{"name":"Wang"}']
     with pytest.raises(NotFound):
         await register(shop, second, boxes.new_seed())
     third = (await supply.invite(shop, supplier_id, CLI)).partition("#join=")[2]

@@ -13,13 +13,15 @@ from collections.abc import AsyncIterator
 import msgspec
 import structlog
 
-from kashop.db import Reader
+from kashop.accounts import reads as accounts
+from kashop.db import Reader, Tx
 from kashop.flows import restock
 from kashop.inventory import reads as inventory
 from kashop.lib import ids
 from kashop.lib.actor import SYSTEM, Actor
 from kashop.lib.clock import HOUR, SECOND
 from kashop.lib.errors import Conflict, Denied, Invalid, NotFound, TooMany
+from kashop.notices.writes import tell
 from kashop.risk import one_client
 from kashop.shop import Shop
 from kashop.supply import reads, sealedbatch, writes
@@ -86,9 +88,18 @@ async def join(shop: Shop, token: str, public_key: bytes, proof: bytes, actor: A
     shop.limits.take("supply join", one_client(actor.ip), most=30, seconds=_WINDOW)
     if not boxes.is_signed(public_key, sealedbatch.join_text(token, public_key), proof):
         raise Denied("The proof does not fit the key.", code="wrong_proof")
-    supplier = await shop.db.write(writes.join, ids.digest(token), public_key, actor)
+    supplier = await shop.db.write(_join, ids.digest(token), public_key, actor)
     if supplier is None:
         raise NotFound("This link was used already, or its seven days are over.")
+    return supplier
+
+
+def _join(tx: Tx, join_hash: bytes, public_key: bytes, actor: Actor) -> Supplier | None:
+    """Whoever may confirm it is told: a key that nobody expected is a link that went astray."""
+    supplier = writes.join(tx, join_hash, public_key, actor)
+    if supplier is not None:
+        able = [staff.email for staff in accounts.who_may(tx, "suppliers.edit")]
+        tell(tx, "supplier.registered", to=able, name=supplier.name)
     return supplier
 
 

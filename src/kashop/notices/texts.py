@@ -121,6 +121,14 @@ TEXTS: dict[str, Text] = {
             words=_WHY_SEALED,
         ),
         Text(
+            about="supplier.registered",
+            title="A supplier's key waits to be confirmed",
+            sentence="A key was registered for {name}. Compare its fingerprint with him by telephone or face to face, then "
+            "confirm it: until then nothing is taken that it signs.",
+            is_shop_wide=True,
+            page="/admin/suppliers",
+        ),
+        Text(
             about="export.asked",
             title="Somebody asks to export codes",
             sentence="{by} asks to export {count} codes: {reason}. Somebody else has to approve it.",

@@ -47,7 +47,7 @@ class Pace(msgspec.Struct, frozen=True):
     per_second: int
 
 
-BESIDE_SALES = Pace(step=100, slice=10, share=0.4, per_second=3000)
+BESIDE_SALES = Pace(step=100, slice=10, share=0.4, per_second=2500)
 ALONE = Pace(step=2000, slice=2000, share=1.0, per_second=0)
 
 

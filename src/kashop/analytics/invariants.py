@@ -48,7 +48,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         id="I-02",
         statement="no code disappears: each batch has what it imported",
-        looks=(stock.none_disappears,),
+        looks=(stock.none_disappears, stock.taken_back_is_void),
     ),
     Invariant(
         id="I-03",
@@ -145,7 +145,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         id="I-30",
         statement="there are as many fingerprints as codes, as many codes as imported",
-        looks=(stock.fingerprints_differ,),
+        looks=(stock.fingerprints_differ, stock.undone_by_their_rows),
         is_deep=True,
     ),
     Invariant(

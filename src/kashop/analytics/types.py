@@ -24,6 +24,14 @@ class Sealed(msgspec.Struct, frozen=True):
     kind: str
 
 
+class Undone(msgspec.Struct, frozen=True):
+    """A code that was taken back."""
+
+    code_id: int
+    fingerprint: bytes
+    released_fingerprint: bytes
+
+
 class Fact(msgspec.Struct, frozen=True):
     """An event of the river, as far as a history is told by it."""
 

@@ -117,6 +117,13 @@ def free_codes_of(db: Reader, batch_id: int, *, limit: int) -> list[KnownCode]:
     return db.all(sql, KnownCode, batch_id=batch_id, limit=limit)
 
 
+def unsold_codes_of(db: Reader, batch_id: int, *, after: int, limit: int) -> list[int]:
+    """The next codes of a batch that are free or held, by id."""
+    sql = """SELECT code_id FROM codes WHERE batch_id = :batch_id AND code_id > :after AND status IN ('free', 'held')
+             ORDER BY code_id LIMIT :limit"""
+    return db.values(sql, batch_id=batch_id, after=after, limit=limit)
+
+
 def find_rejects(db: Reader, batch_id: int) -> Rejects | None:
     """Which rows an import left out."""
     return db.one("SELECT listed, content FROM batch_rejects WHERE batch_id = :batch_id", Rejects, batch_id=batch_id)

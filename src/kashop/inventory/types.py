@@ -151,3 +151,10 @@ class BatchCounts(msgspec.Struct, frozen=True):
     held: int
     sold: int
     void: int
+
+
+class TakenBack(msgspec.Struct, frozen=True):
+    """How far an undo is: codes that it made void in all, and whether none is left to be."""
+
+    voided: int
+    is_done: bool

@@ -26,7 +26,8 @@ def codes_open(db: Reader, keyring: Keyring) -> Witness | None:
 
 
 def _codes(db: Reader, after: int) -> list[Sealed]:
-    sql = """SELECT c.code_id, c.product_id, c.epoch, c.sealed, c.fingerprint, b.kind
+    sql = """SELECT c.code_id, c.product_id, c.epoch, c.sealed,
+               COALESCE(c.released_fingerprint, c.fingerprint) AS fingerprint, b.kind
              FROM codes c JOIN batches b ON b.batch_id = c.batch_id
              WHERE c.code_id > :after ORDER BY c.code_id LIMIT :limit"""
     return db.all(sql, Sealed, after=after, limit=CHUNK)

@@ -1,7 +1,8 @@
 """Invariants of the stock: each look gives the first witness against it, or None."""
 
-from kashop.analytics.types import Witness
+from kashop.analytics.types import Undone, Witness
 from kashop.db import Reader
+from kashop.inventory.rules import undone_fingerprint
 from kashop.lib.clock import MINUTE
 
 
@@ -31,6 +32,37 @@ def none_disappears(db: Reader) -> Witness | None:
              FROM codes c LEFT JOIN batches b ON b.batch_id = c.batch_id
              WHERE b.batch_id IS NULL OR b.product_id <> c.product_id OR b.sku_id <> c.sku_id LIMIT 1"""
     return db.one(sql, Witness)
+
+
+def taken_back_is_void(db: Reader) -> Witness | None:
+    """I-02: a code that was taken back is void, of a batch that was undone, which counts it; no other gave up its fingerprint."""
+    sql = """SELECT 'code ' || CAST(c.code_id AS TEXT) AS subject,
+               'was taken back and is ' || c.status || ', of a batch that is ' || b.status AS problem
+             FROM codes c JOIN batches b ON b.batch_id = c.batch_id
+             WHERE c.released_fingerprint IS NOT NULL AND (c.status <> 'void' OR b.status NOT IN ('undoing', 'undone')) LIMIT 1"""
+    stray = db.one(sql, Witness)
+    if stray is not None:
+        return stray
+    sql = """SELECT 'batch ' || CAST(b.batch_id AS TEXT) AS subject,
+               'says that ' || CAST(b.taken_back AS TEXT) || ' codes were taken back, has '
+                 || CAST(COUNT(c.code_id) AS TEXT) AS problem
+             FROM batches b LEFT JOIN codes c ON c.batch_id = b.batch_id AND c.released_fingerprint IS NOT NULL
+             WHERE b.taken_back > 0
+             GROUP BY b.batch_id, b.taken_back HAVING COUNT(c.code_id) <> b.taken_back LIMIT 1"""
+    return db.one(sql, Witness)
+
+
+def undone_by_their_rows(db: Reader) -> Witness | None:
+    """I-30: what stands for the fingerprint of a code that was taken back is made of it and of its row."""
+    sql = """SELECT code_id, fingerprint, released_fingerprint FROM codes
+             WHERE released_fingerprint IS NOT NULL AND code_id > :after ORDER BY code_id LIMIT 5000"""
+    after = -1
+    while rows := db.all(sql, Undone, after=after):
+        for row in rows:
+            if row.fingerprint != undone_fingerprint(row.released_fingerprint, row.code_id):
+                return Witness(f"code {row.code_id}", "was taken back and bears a fingerprint that is not its own")
+        after = rows[-1].code_id
+    return None
 
 
 def held_for_a_live_line(db: Reader) -> Witness | None:

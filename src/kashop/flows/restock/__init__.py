@@ -11,12 +11,16 @@ already in memory. Both take a `Progress` that another task may watch and cancel
 import io
 from typing import BinaryIO
 
+from kashop.flows.restock.batches import edit, stop, undo
 from kashop.flows.restock.notes import mask
 from kashop.flows.restock.run import Cancelled
-from kashop.flows.restock.types import Lot, Progress, Reject, Report, Sample, Source, StockFile
-from kashop.flows.restock.verbs import import_codes, import_rows, inspect, refuse_sealed
+from kashop.flows.restock.types import POLICIES, REFUSE, SKIP, Lot, Progress, Reject, Report, Sample, Source, StockFile
+from kashop.flows.restock.verbs import checked, import_codes, import_rows, inspect, refuse_sealed
 
 __all__ = [
+    "POLICIES",
+    "REFUSE",
+    "SKIP",
     "Cancelled",
     "Lot",
     "Progress",
@@ -25,12 +29,16 @@ __all__ = [
     "Sample",
     "Source",
     "StockFile",
+    "checked",
+    "edit",
     "from_text",
     "import_codes",
     "import_rows",
     "inspect",
     "mask",
     "refuse_sealed",
+    "stop",
+    "undo",
 ]
 
 

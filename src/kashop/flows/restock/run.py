@@ -66,7 +66,8 @@ class Run:
 
     async def prove(self) -> None:
         """Read to the end and keep nothing but counts. Raises Invalid for the file, or for a row when rows may not be bad."""
-        reading, self._progress.phase = iter(self._rows()), "reading"
+        reading = iter(self._rows())
+        self._enter("reading")
         found = [0, 0]
         while read := await asyncio.to_thread(self._prove_some, reading, found):
             self._progress.rows += read
@@ -135,8 +136,12 @@ class Run:
     def _begin(self, phase: str) -> Iterator[tuple[int, stockfile.Row]]:
         self.notes = Notes()
         self._repeats.restart()
-        self._progress.phase, self._progress.rows = phase, 0
+        self._enter(phase)
         return iter(self._rows())
+
+    def _enter(self, phase: str) -> None:
+        self._progress.phase, self._progress.rows = phase, 0
+        self._progress.began[phase] = self._shop.clock.now()
 
     async def _shelve(self, batch_id: int, chunk: list[_Prepared], sealed: list[SealedCode], read: int, known: int) -> None:
         added = await self._added(batch_id, chunk, sealed, read, known)

@@ -105,9 +105,10 @@ class Progress:
     total: int = 0
     read_bytes: int = 0
     size: int = 0
+    digest: bytes = b""
     batch_id: int | None = None
     is_cancelled: bool = False
-    began: dict[str, float] = field(default_factory=dict)
+    began: dict[str, int] = field(default_factory=dict)
 
     @property
     def share(self) -> float:

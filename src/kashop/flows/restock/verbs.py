@@ -44,6 +44,7 @@ async def import_codes(
         if (question := shapes[-1].question) is not None:
             raise Invalid("Please correct the marked fields.", fields=[question])
     shape = msgspec.structs.replace(shapes[0], first=(), cells=())
+    progress.digest = digest.digest()
     names = [file.name for file in source.files]
     rows = _rows_of(source.files, progress)
     return await _bring(shop, source, rows, actor, names=names, digest=digest.digest(), shape=shape, dry_run=dry_run, at=progress)
@@ -181,10 +182,14 @@ def _report(run: Run, place: _Place, shape: stockfile.Shape | None, batch_id: in
 
 def _rows_of(files: tuple[StockFile, ...], progress: Progress) -> Rows:
     def rows() -> Iterable[tuple[int, stockfile.Row]]:
+        before = 0
         for number, file in enumerate(files):
             file.file.seek(0)
-            for row in stockfile.rows(file.file, file.name, file.rules):
+            for count, row in enumerate(stockfile.rows(file.file, file.name, file.rules)):
                 yield number, row
+                if count % 512 == 0:
+                    progress.read_bytes = before + file.file.tell()
+            before += file.file.tell()
 
     return rows
 
@@ -211,10 +216,12 @@ def _place(db: Reader, lot: Lot, currency: str) -> _Place:
             known=", ".join(s.sku_code for s in skus) or "-",
         )
     cost = money.parse(lot.cost, currency, field="cost") if lot.cost else skus[0].cost_minor
-    return _Place(product, skus[0], reads.get_pool(db, lot.pool).pool_id, _checked(lot, cost))
+    checked(lot)
+    return _Place(product, skus[0], reads.get_pool(db, lot.pool).pool_id, cost)
 
 
-def _checked(lot: Lot, cost_minor: int) -> int:
+def checked(lot: Lot) -> None:
+    """Raises Invalid for a policy or a date that is none."""
     for field, policy in (("duplicates", lot.duplicates), ("bad_rows", lot.bad_rows)):
         if policy not in POLICIES:
             raise Invalid.of(field, "Please choose one of the list.")
@@ -223,4 +230,3 @@ def _checked(lot: Lot, cost_minor: int) -> int:
             raise ValueError("another spelling")
     except ValueError:
         raise Invalid.of("expires", "Write the date as 2027-12-31.") from None
-    return cost_minor

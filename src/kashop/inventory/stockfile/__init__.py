@@ -10,6 +10,7 @@ the order in the file. Where the names do not tell, the merchant is asked.
 """
 
 from kashop.inventory.stockfile.cells import fingerprint_text
+from kashop.inventory.stockfile.decode import Undecodable
 from kashop.inventory.stockfile.read import inspect, rows, rows_of
 from kashop.inventory.stockfile.types import CODE_LIMIT, ENCODINGS, FORMATS, Row, Rules, Shape
 
@@ -20,6 +21,7 @@ __all__ = [
     "Row",
     "Rules",
     "Shape",
+    "Undecodable",
     "fingerprint_text",
     "inspect",
     "rows",

@@ -30,10 +30,15 @@ _GB_COMMON = re.compile(rb"[\xa1-\xa9\xb0-\xf7][\xa1-\xfe]|[\x81-\xfe][\x30-\x39
 
 
 class Encoding(NamedTuple):
-    """A codec and how many bytes of mark stand before the text."""
+    """A codec, how many bytes of mark stand before the text, and what becomes of bytes that are none: see `open`."""
 
     name: str
     skip: int = 0
+    errors: str = "strict"
+
+
+class Undecodable(Invalid):
+    """Some bytes are not text in the encoding: another may be asked for, or such rows left out."""
 
 
 def is_zip(file: BinaryIO) -> bool:
@@ -52,10 +57,10 @@ def is_zip(file: BinaryIO) -> bool:
     return head.startswith((b"PK\x03\x04", b"PK\x05\x06"))
 
 
-def detect(file: BinaryIO, asked: str | None) -> Encoding:
+def detect(file: BinaryIO, asked: str | None, *, is_lenient: bool = False) -> Encoding:
     """The encoding that decodes every byte of the file.
 
-    Refuses the file when none does or when it cannot be told.
+    Refuses the file when none does or when it cannot be told (Undecodable); lenient, it takes the likeliest.
     """
     file.seek(0)
     head = file.read(_CHUNK)
@@ -63,10 +68,13 @@ def detect(file: BinaryIO, asked: str | None) -> Encoding:
         raise Invalid.of("file", "UTF-32 is not supported. Save the file as UTF-8.")
     marked = next((Encoding(name, len(bom)) for bom, name in _BOMS if head.startswith(bom)), None)
     found = marked or _utf16(head) if asked is None else _asked(asked, marked, head)
-    found = found or _utf8_or_chinese(file)
-    fault = _first_fault(file, found)
-    if fault is not None:
-        _refuse_byte(file, found, fault)
+    if is_lenient:
+        found = (found or _likeliest(file))._replace(errors="replace")
+    else:
+        found = found or _utf8_or_chinese(file)
+        fault = _first_fault(file, found)
+        if fault is not None:
+            _refuse_byte(file, found, fault)
     _refuse_not_text(file, found)
     return found
 
@@ -77,7 +85,7 @@ def lines(file: BinaryIO, encoding: Encoding, newline: str | None) -> Iterator[s
     One that is too long refuses the file.
     """
     file.seek(encoding.skip)
-    text = io.TextIOWrapper(file, encoding=encoding.name, newline=newline)
+    text = io.TextIOWrapper(file, encoding=encoding.name, errors=encoding.errors, newline=newline)
     number = 0
     try:
         while line := text.readline(LINE_LIMIT + 1):
@@ -157,12 +165,22 @@ def _utf8_or_chinese(file: BinaryIO) -> Encoding:
         _refuse_byte(file, *worst)
     elif _reads_like_chinese(after):
         return chinese
-    raise Invalid.of(
+    raise Undecodable.of(
         "file",
         "Byte {offset} (row {row}) is not UTF-8, and the text is hardly GB18030. Choose the encoding.",
         offset=fault,
         row=_row_at(file, utf8, fault),
     )
+
+
+def _likeliest(file: BinaryIO) -> Encoding:
+    try:
+        return _utf8_or_chinese(file)
+    except Undecodable:
+        file.seek(0)
+        before = file.read(_CHUNK)
+        is_chinese = not _MULTIBYTE.search(before) and _reads_like_chinese(before)
+        return Encoding("gb18030" if is_chinese else "utf-8")
 
 
 def _around(file: BinaryIO, offset: int) -> tuple[bytes, bytes]:
@@ -202,7 +220,7 @@ def _first_fault(file: BinaryIO, encoding: Encoding) -> int | None:
 
 
 def _refuse_byte(file: BinaryIO, encoding: Encoding, offset: int) -> NoReturn:
-    raise Invalid.of(
+    raise Undecodable.of(
         "file",
         "Byte {offset} (row {row}, value {byte}) is not {encoding}. Correct it or choose another encoding.",
         offset=offset,
@@ -230,7 +248,7 @@ def _row_at(file: BinaryIO, encoding: Encoding, offset: int) -> int:
 
 def _refuse_not_text(file: BinaryIO, encoding: Encoding) -> None:
     file.seek(encoding.skip)
-    head = codecs.getincrementaldecoder(encoding.name)().decode(file.read(4096))
+    head = codecs.getincrementaldecoder(encoding.name)(encoding.errors).decode(file.read(4096))
     if _MARKUP.match(head):
         raise Invalid.of("file", "This is a web page or XML, not a list of codes. Save it as CSV or .xlsx.")
     if len(_CONTROL.findall(head)) * 10 > len(head) * 3:

@@ -88,7 +88,7 @@ def _look(data: bytes | BinaryIO, name: str, rules: Rules) -> tuple[Table, int, 
     elif rules.format == "xlsx":
         raise Invalid.of("format", "This file is not an .xlsx spreadsheet.")
     else:
-        table = tables.open_text(file, name, decode.detect(file, rules.encoding), rules)
+        table = tables.open_text(file, name, decode.detect(file, rules.encoding, is_lenient=rules.is_lenient), rules)
     width = len(table.names) or max(len(record.cells) for record in table.head)
     # A spreadsheet often begins in column B: columns with neither a name nor a value are no columns.
     blank = {i for i, name in enumerate(table.names) if not name and not any(_at(r.cells, i) for r in table.head)}

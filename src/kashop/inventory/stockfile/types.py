@@ -24,7 +24,8 @@ Cell = str | int | float | bool | dt.date | dt.time | dt.timedelta | None
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What the merchant says about the file.
 
-    None means: find out. Columns are header names or numbers from 1.
+    None means: find out. Columns are header names or numbers from 1. A file with a byte that is not text is refused, unless it
+    `is_lenient`: then such rows are bad rows (`bad_unicode`), and the others are read.
     """
 
     format: str | None = None
@@ -37,6 +38,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     cost_column: Column | None = None
     expiry_column: Column | None = None
     note_column: Column | None = None
+    is_lenient: bool = False
 
 
 class Row(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ from kashop.shop import Shop
 from kashop.web import admin, api, callbacks, health, plugins, storefront, supply
 from kashop.web.admin.page import Panel
 from kashop.web.admin.ready import Ready
-from kashop.web.admin.stash import Stash
+from kashop.web.admin.wizards import Wizards
 from kashop.web.edge import Edge, EdgeRules
 from kashop.web.errors import Errors
 from kashop.web.kept import KeptForms
@@ -72,7 +72,7 @@ def make_app(shop: Shop, *, runner: Runner | None = None, is_strict: bool = Fals
         "pages": pages,
         "panel": panel,
         "supplier_page": SupplierPage(shop, pages, is_strict=is_strict),
-        "stash": Stash(shop.clock),
+        "wizards": Wizards(shop.clock, shop.config.data / "spool"),
         "kept_forms": KeptForms(shop.clock),
         "ready": Ready(shop.clock),
         "job_times": runner.last_run if runner is not None else None,

@@ -41,6 +41,8 @@ PAGES = (
     "/codes/export?goods=steam",
     "/approvals",
     "/approvals/1",
+    "/codes/import",
+    "/codes/batches/1",
     "/stock",
     "/suppliers",
     "/suppliers/1",
@@ -206,9 +208,12 @@ def test_codes_are_imported_and_an_order_settled_on_a_phone_without_javascript(c
     page = context.new_page()
     log_in(page, served)
     page.get_by_text("菜单", exact=True).click()
-    page.locator(".sheet").get_by_role("link", name="导入卡密").click()
+    page.locator(".sheet").get_by_role("link", name="导入记录").click()
+    page.get_by_role("link", name="导入卡密").click()
     page.get_by_label(re.compile("或粘贴卡密")).fill("PHONE-0001\nPHONE-0002\nPHONE-0001\n")
+    page.get_by_role("button", name="下一步").click()
     page.get_by_role("button", name="预览").click()
+    page.get_by_role("link", name="选项", exact=True).click()
     page.get_by_role("button", name="导入 2 个卡密").click()
     page.get_by_role("status").get_by_text("导入完成。").wait_for()
     page.goto(served.url + "/admin/exceptions")

@@ -95,7 +95,7 @@ async def test_a_body_is_measured_with_and_without_a_length(path: str) -> None:
 
 
 async def test_callbacks_have_the_smallest_limit() -> None:
-    assert body_limit("/pay/epay/callback") == 64 * 1024 < body_limit("/checkout") < body_limit("/admin/codes/import")
+    assert body_limit("/pay/epay/callback") == 64 * 1024 < body_limit("/checkout") < body_limit("/admin/codes/import/files")
 
 
 async def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

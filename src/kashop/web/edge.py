@@ -30,7 +30,7 @@ BODY_LIMITS = (
     ("/pay/", 64 * KIB),
     ("/api/v1/supply/batches", 10 * KIB * KIB + 4 * KIB),
     ("/api/", 64 * KIB),
-    ("/admin/codes/import", 32 * KIB * KIB),
+    ("/admin/codes/import/files", 512 * KIB * KIB),
     ("/admin/products/", 10 * KIB * KIB),
     ("", 256 * KIB),
 )

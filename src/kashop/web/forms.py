@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from litestar import Request
@@ -18,10 +18,13 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from kashop.lib import money
 from kashop.lib.errors import FieldError, Invalid
+from kashop.web.edge import too_large
 from kashop.web.errors import Problem, Stopped
 
 MAX_FIELDS = 1000
 MAX_NAME = 100
+MAX_TEXT = 8 * 1024 * 1024
+_PIECE = 256 * 1024
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -44,10 +47,14 @@ class Form:
         self.errors: list[FieldError] = []
         self._values: dict[str, list[str]] = {}
         for name, value in pairs:
-            self._values.setdefault(name, []).append(value)
+            self.add(name, value)
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
+
+    def add(self, name: str, value: str) -> None:
+        """One field more."""
+        self._values.setdefault(name, []).append(value)
 
     def names(self) -> list[str]:
         """The fields that were given."""
@@ -147,14 +154,37 @@ class Form:
         return values[0] if values else ""
 
 
-async def read_form(request: Request[Any, Any, Any], *, max_fields: int = MAX_FIELDS) -> Form:
-    """The form in a request's body; an absent body is an empty form. Raises Stopped (400, 413, 415)."""
+class Sink(Protocol):
+    """Where the files of a form go that are too large for memory: each is begun, written in pieces, ended."""
+
+    def begin(self, form: Form, field: str, name: str) -> None:
+        """A file follows. `form` has the fields that stood before it: refuse here who may not send one."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """A piece of it."""
+        ...
+
+    async def end(self) -> None:
+        """It is whole."""
+        ...
+
+
+async def read_form(request: Request[Any, Any, Any], *, max_fields: int = MAX_FIELDS, sink: Sink | None = None) -> Form:
+    """The form in a request's body; an absent body is an empty form. Raises Stopped (400, 413, 415).
+
+    With a `sink` files go there in pieces as they come, and all that is no file may have `MAX_TEXT` bytes.
+    """
     kind, boundary = _content_type(request.headers.get("content-type", ""))
     if kind == "multipart/form-data":
-        return await _read_multipart(request, boundary, max_fields)
-    body = b"".join([chunk async for chunk in body_chunks(request)])
+        return await _read_multipart(request, boundary, max_fields, sink)
+    body = bytearray()
+    async for chunk in body_chunks(request):
+        body += chunk
+        if sink is not None and len(body) > MAX_TEXT:
+            raise Stopped(too_large(MAX_TEXT))
     if kind == "application/x-www-form-urlencoded" or (not kind and not body):
-        return Form(parse_pairs(body, max_fields=max_fields))
+        return Form(parse_pairs(bytes(body), max_fields=max_fields))
     raise Stopped(Problem(415, "unsupported_media_type", "This kind of content is not understood here."))
 
 
@@ -189,46 +219,72 @@ def _checked(pair: tuple[str, str]) -> tuple[str, str]:
     return pair
 
 
-async def _read_multipart(request: Request[Any, Any, Any], boundary: str, max_fields: int) -> Form:
-    pairs: list[tuple[str, str]] = []
-    files: dict[str, Upload] = {}
+async def _read_multipart(request: Request[Any, Any, Any], boundary: str, max_fields: int, sink: Sink | None) -> Form:
+    form = Form(())
     try:
         with PushMultipartParser(boundary, max_segment_count=max_fields, strict=True) as parser:
-            collect = _Collector(pairs, files)
+            collect = _Collector(form, sink)
             async for chunk in body_chunks(request):
                 for event in parser.parse(chunk) if chunk else ():
-                    collect(event)
+                    await collect(event)
     except MultipartError:
         raise _malformed() from None
-    return Form(pairs, files)
+    return form
 
 
 class _Collector:
     """Puts a multipart stream's events together: a segment, its bytes, None."""
 
-    def __init__(self, pairs: list[tuple[str, str]], files: dict[str, Upload]):
-        self._pairs = pairs
-        self._files = files
+    def __init__(self, form: Form, sink: Sink | None):
+        self._form = form
+        self._sink = sink
         self._segment: MultipartSegment | None = None
         self._data = bytearray()
+        self._is_sinking = False
+        self._text = 0
 
-    def __call__(self, event: "MultipartSegment | bytearray | bytes | None") -> None:
+    async def __call__(self, event: "MultipartSegment | bytearray | bytes | None") -> None:
         if isinstance(event, MultipartSegment):
-            self._segment, self._data = event, bytearray()
+            self._begin(event)
         elif event is not None:
-            self._data += event
+            await self._take(event)
         elif self._segment is not None:
-            self._finish(self._segment, bytes(self._data))
+            await self._finish(self._segment)
             self._segment = None
 
-    def _finish(self, segment: MultipartSegment, data: bytes) -> None:
+    def _begin(self, segment: MultipartSegment) -> None:
+        self._segment, self._data = segment, bytearray()
+        self._is_sinking = self._sink is not None and bool(segment.filename)
+        if self._sink is not None and self._is_sinking:
+            self._sink.begin(self._form, _checked((segment.name or "", ""))[0], _file_name(segment.filename))
+
+    async def _take(self, data: "bytearray | bytes") -> None:
+        self._data += data
+        if self._sink is None:
+            return
+        if not self._is_sinking:
+            self._text += len(data)
+            if self._text > MAX_TEXT:
+                raise Stopped(too_large(MAX_TEXT))
+        elif len(self._data) >= _PIECE:
+            await self._sink.write(bytes(self._data))
+            self._data.clear()
+
+    async def _finish(self, segment: MultipartSegment) -> None:
         name, _ = _checked((segment.name or "", ""))
-        if segment.filename is None:
-            self._pairs.append((name, _decoded(data)))
-        elif data or segment.filename:
-            if name in self._files:
+        if self._sink is not None and self._is_sinking:
+            await self._sink.write(bytes(self._data))
+            await self._sink.end()
+        elif segment.filename is None:
+            self._form.add(name, _decoded(bytes(self._data)))
+        elif self._data or segment.filename:
+            if name in self._form.files:
                 raise _malformed()
-            self._files[name] = Upload(_CONTROL.sub("", segment.filename)[-200:], data)
+            self._form.files[name] = Upload(_file_name(segment.filename), bytes(self._data))
+
+
+def _file_name(text: str | None) -> str:
+    return _CONTROL.sub("", text or "")[-200:]
 
 
 async def body_chunks(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:

@@ -7,7 +7,7 @@ something carries its session's own token; a form that was sent without the proo
 
 import hmac
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import Protocol, cast
 from urllib.parse import quote
 
 from litestar.handlers import BaseRouteHandler
@@ -22,7 +22,7 @@ from kashop.flows.factors import WrongCode
 from kashop.flows.login import WrongLogin
 from kashop.lib.errors import Conflict, Denied, Refusal, TooMany
 from kashop.web.errors import Problem, Stopped
-from kashop.web.forms import Form, read_form
+from kashop.web.forms import Form, Sink, read_form
 from kashop.web.kept import KeptForms
 from kashop.web.sessions import AnyConnection, AnyRequest, actor_of, browser_of, find_signed_in, shop_of
 
@@ -37,14 +37,16 @@ Guard = Callable[[AnyConnection, BaseRouteHandler], Awaitable[None]]
 class Needs:
     """A guard that lets pass who holds one permission, and with `step_up` only who proved again just now to be who they are.
 
-    Default deny: a permission that is not in the table is an error.
+    Default deny: a permission that is not in the table is an error. Files of a form go into what `files` makes, in pieces as they
+    come, if the session's token stood before the first of them; without `files` they are read into memory.
     """
 
-    def __init__(self, permission: str, *, step_up: bool = False):
+    def __init__(self, permission: str, *, step_up: bool = False, files: "Callable[[AnyConnection], SinkOfFiles] | None" = None):
         if permission not in PERMISSIONS:
             raise LookupError(f"no permission {permission!r}")
         self.permission = permission
         self.step_up = step_up
+        self._files = files
 
     async def __call__(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
         staff = await find_signed_in(connection)
@@ -56,15 +58,58 @@ class Needs:
             raise Stopped(Problem(303, "enrol_first", "Set up two-step log-in first.", headers={"location": ENROL}))
         request = cast(AnyRequest, connection)
         if request.method not in ("GET", "HEAD"):
-            connection.scope["state"]["form"] = await _read_own_form(request, staff)
+            connection.scope["state"]["form"] = await self._form(request, staff)
         if self.step_up and not has_stepped_up(staff, shop_of(connection).clock.now()):
             await _ask_who(request, staff)
         if request.method == "GET" and _APPROVE & staff.permissions:  # the way about says how many wait
             shop, me = shop_of(connection), f"staff:{staff.staff_id}"
             connection.scope["state"]["waiting"] = await shop.db.read(approvals.count_waiting, but_by=me)
 
+    async def _form(self, request: AnyRequest, staff: SignedIn) -> Form:
+        if self._files is None:
+            form = await read_form(request)
+            refuse_stale(request, staff, form)
+            return form
+        files = self._files(request)
+        try:
+            form = await read_form(request, sink=_TokenFirst(request, staff, files))
+            refuse_stale(request, staff, form)
+        except BaseException:
+            files.drop()
+            raise
+        request.scope["state"]["files"] = files
+        return form
+
 
 _APPROVE = {kind.approve for kind in KINDS.values()}
+
+
+class SinkOfFiles(Sink, Protocol):
+    """A sink that can let go of all it took."""
+
+    def drop(self) -> None:
+        """Forget every file."""
+        ...
+
+
+class _TokenFirst:
+    """Lets a file in only behind the session's own token."""
+
+    def __init__(self, request: AnyRequest, staff: SignedIn, sink: Sink):
+        self._request, self._staff = request, staff
+        self.write, self.end = sink.write, sink.end
+        self._begin = sink.begin
+
+    def begin(self, form: Form, field: str, name: str) -> None:
+        refuse_stale(self._request, self._staff, form)
+        self._begin(form, field, name)
+
+
+def refuse_stale(request: AnyRequest, staff: SignedIn, form: Form) -> None:
+    """Raises Denied unless the request carries its session's own token."""
+    given = form.raw(CSRF_FIELD) or request.headers.get(CSRF_HEADER, "")
+    if not hmac.compare_digest(given.encode(), staff.csrf_token.encode()):
+        raise Denied("This page was open too long. Go back, reload it and try again.", code="stale_page")
 
 
 def form_of(request: AnyRequest) -> Form:
@@ -79,14 +124,6 @@ def is_open(path: str) -> bool:
 
 def _must_enrol(connection: AnyConnection, staff: SignedIn) -> bool:
     return must_enrol(shop_of(connection).settings.text("staff.require_totp"), staff.role, has_totp=staff.has_totp)
-
-
-async def _read_own_form(request: AnyRequest, staff: SignedIn) -> Form:
-    form = await read_form(request)
-    given = form.raw(CSRF_FIELD) or request.headers.get(CSRF_HEADER, "")
-    if not hmac.compare_digest(given.encode(), staff.csrf_token.encode()):
-        raise Denied("This page was open too long. Go back, reload it and try again.", code="stale_page")
-    return form
 
 
 async def _ask_who(request: AnyRequest, staff: SignedIn) -> None:

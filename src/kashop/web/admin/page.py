@@ -69,7 +69,7 @@ NAV = (
     Link("/admin/products", "Products", "products.view"),
     Link("/admin/categories", "Categories", "products.edit"),
     Link("/admin/codes/list", "Codes", "codes.view"),
-    Link("/admin/codes", "Import codes", "codes.import"),
+    Link("/admin/codes", "Imports", "codes.import"),
     Link("/admin/approvals", "Approvals", "codes.approve"),
     Link("/admin/stock", "Stock", "stock.view"),
     Link("/admin/suppliers", "Suppliers", "codes.import"),

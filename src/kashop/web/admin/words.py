@@ -131,6 +131,24 @@ NEEDS = {
 }
 BATCH = {"importing": "Not finished", "done": "Done"}
 SEALED_BATCH = {"held": "To decide", "waiting": "Waits to be opened", "done": "On the shelf", "refused": "Refused"}
+BATCH = {
+    "importing": "Not finished",
+    "done": "Done",
+    "stopped": "Stopped",
+    "undoing": "Being undone",
+    "undone": "Undone",
+}
+PHASE = {"reading": "Reading the file", "judging": "Looking at every row", "storing": "Sealing and shelving", "ended": "Done"}
+SEPARATOR = {
+    "\t": "Tab",
+    "tab": "Tab",
+    ",": "Comma",
+    ";": "Semicolon",
+    "|": "Bar",
+    "----": "----",
+    "space": "Space",
+    " ": "Space",
+}
 FORMAT = {"txt": "Text, one code a line", "csv": "CSV", "tsv": "TSV", "xlsx": "Excel", "jsonl": "JSON lines"}
 LATE = {"deliver": "Deliver if stock is left", "hold": "Hand it to staff"}
 ALERT = {
@@ -184,7 +202,10 @@ PERMISSION = {
 
 REASON = {
     "duplicate_in_file": "Twice in this file",
-    "duplicate_in_stock": "The shop has had it before",
+    "new": "New",
+    "duplicate_in_stock": "In stock already",
+    "duplicate_sold": "Sold already",
+    "duplicate_void": "Voided before",
     "empty": "Empty",
     "missing_column": "A column is missing",
     "extra_column": "A column too many",
@@ -308,6 +329,8 @@ _KINDS = {
     "batch": BATCH,
     "sealed_batch": SEALED_BATCH,
     "batch_refusal": REFUSALS,
+    "phase": PHASE,
+    "separator": SEPARATOR,
     "format": FORMAT,
     "orders.late_payment": LATE,
     "vault.on_alarm": ALARM,
@@ -355,6 +378,10 @@ SAID = {
     "asked_second": "Somebody else has been asked to approve this.",
     "approved": "Approved.",
     "refused": "Refused.",
+    "import_stopped": "The import was stopped. What it brought stays on the shelf.",
+    "import_cancelled": "Stopped: nothing was imported.",
+    "let_go": "The import was left, and its files are gone.",
+    "undone": "The import is undone: its codes may be imported again.",
     "sealed": "The vault is sealed.",
     "unsealed": "The vault is unsealed.",
     "removed": "Removed.",

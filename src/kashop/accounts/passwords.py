@@ -6,6 +6,8 @@ that two keyboards agree (RFC 8265); however many ask at once, only as many are 
 
 import asyncio
 import os
+import sys
+import threading
 import unicodedata
 from base64 import b64encode
 from collections.abc import Callable
@@ -34,7 +36,7 @@ class Passwords:
 
     def __init__(self, *, time_cost: int, memory_cost: int, parallelism: int, threads: int = 2):
         self._hasher = PasswordHasher(time_cost=time_cost, memory_cost=memory_cost, parallelism=parallelism, type=Type.ID)
-        self._crew = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
+        self._crew = ThreadPoolExecutor(threads, thread_name_prefix="argon2", initializer=_give_way)
         self._waiting = 0
         self._nobody = f"$argon2id$v=19$m={memory_cost},t={time_cost},p={parallelism}${_noise(16)}${_noise(32)}"
         """What no password has, at the price of a real one; made up, so that opening a shop hashes nothing."""
@@ -77,6 +79,12 @@ class Passwords:
     def close(self) -> None:
         """Send the crew home."""
         self._crew.shutdown(wait=False, cancel_futures=True)
+
+
+def _give_way() -> None:
+    """Let the threads that serve pages go first: where a thread has a niceness of its own (Linux), hashing takes what is left."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 def _noise(length: int) -> str:

@@ -63,6 +63,8 @@ TOUCH_EVERY = MINUTE
 LEAST_PASSWORD, MOST_PASSWORD = 10, 128
 
 FREE_FAILURES = 10
+FORGET_LOCK = DAY
+"""How long after a lock ended the failures before it count no more."""
 _FIRST_LOCK, _LONGEST_LOCK = 30 * SECOND, 15 * MINUTE
 
 

@@ -70,15 +70,18 @@ def change_password(tx: Tx, staff_id: int, password_hash: str, actor: Actor, *, 
     sql = """UPDATE staff SET password_hash = :password_hash, failed_logins = 0, locked_until = 0
              WHERE staff_id = :staff_id"""
     tx.run(sql, password_hash=password_hash, staff_id=staff_id)
+    # whoever knew the old one gets no further to a code than a stranger
+    tx.run("UPDATE totp_seeds SET failures = 0, locked_until = 0 WHERE staff_id = :staff_id", staff_id=staff_id)
     end_sessions(tx, staff_id, keep=keep)
     audit.record(tx, "staff.password_changed", actor, ("staff", staff_id))
 
 
 def note_failure(tx: Tx, staff_id: int, actor: Actor) -> int:
-    """Count a wrong password; until when the account is now locked, or 0."""
-    sql = """UPDATE staff SET failed_logins = failed_logins + 1 WHERE staff_id = :staff_id
-             RETURNING failed_logins"""
-    failures = int(tx.value(sql, staff_id=staff_id))
+    """Count a wrong password; until when the account is now locked, or 0. A lock that ended a day ago is forgotten."""
+    sql = """UPDATE staff
+             SET failed_logins = CASE WHEN locked_until > 0 AND locked_until <= :stale THEN 1 ELSE failed_logins + 1 END
+             WHERE staff_id = :staff_id RETURNING failed_logins"""
+    failures = int(tx.value(sql, staff_id=staff_id, stale=tx.now - rules.FORGET_LOCK))
     until = rules.lock_after(failures, tx.now)
     tx.run("UPDATE staff SET locked_until = :until WHERE staff_id = :staff_id", until=until, staff_id=staff_id)
     audit.record(tx, "staff.login_failed", actor, ("staff", staff_id), failures=failures)
@@ -86,11 +89,12 @@ def note_failure(tx: Tx, staff_id: int, actor: Actor) -> int:
 
 
 def open_session(
-    tx: Tx, staff_id: int, session_hash: bytes, csrf_token: str, browser: Browser, *, old: bytes, is_proof: bool = False
+    tx: Tx, staff_id: int, session_hash: bytes, csrf_token: str, browser: Browser, *, old: bytes, is_proof: bool, is_known: bool
 ) -> None:
-    """Log in: the browser's `old` session ends, a new one begins, the failures are forgotten.
+    """Log in: the browser's `old` session ends, a new one begins.
 
-    `is_proof`: what was shown to get in also proves, for the first minutes, who it is.
+    `is_proof`: what was shown to get in also proves, for the first minutes, who it is. The failures are forgotten, unless
+    the browser `is_known`: it never was held by them, and strangers who guess meanwhile shall not begin anew.
     """
     end_session(tx, old)
     sql = """INSERT INTO sessions (session_hash, staff_id, csrf_token, created_at, seen_at, expires_at, ip,
@@ -109,8 +113,9 @@ def open_session(
     )
     stepped_up_at = tx.now if is_proof else 0
     tx.run(sql, **{name: getattr(session, name) for name in session.__struct_fields__}, stepped_up_at=stepped_up_at)
-    sql = "UPDATE staff SET failed_logins = 0, locked_until = 0, seen_at = :now WHERE staff_id = :staff_id"
-    tx.run(sql, now=tx.now, staff_id=staff_id)
+    tx.run("UPDATE staff SET seen_at = :now WHERE staff_id = :staff_id", now=tx.now, staff_id=staff_id)
+    if not is_known:
+        tx.run("UPDATE staff SET failed_logins = 0, locked_until = 0 WHERE staff_id = :staff_id", staff_id=staff_id)
     actor = Actor("staff", str(staff_id), browser.ip, session_hash.hex()[:16], browser.request_id)
     audit.record(tx, "staff.logged_in", actor, ("staff", staff_id))
 

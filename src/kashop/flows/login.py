@@ -66,7 +66,8 @@ async def log_in(shop: Shop, email: str, password: str, browser: Browser) -> Log
     if staff is None or not fits or staff.is_disabled:
         await _note_failure(shop, staff, browser)
         raise WrongLogin("The e-mail address or the password is not right.")
-    shop.limits.forgive("login account", email)
+    # what its owner gets right at a known browser does not let strangers begin anew
+    shop.limits.forgive(*(("login device", browser.device) if is_known else ("login account", email)))
     return await _let_in(shop, staff, browser, is_proof=True)
 
 
@@ -149,7 +150,7 @@ def _opened(
     actor = Actor("staff", str(staff.staff_id), browser.ip, session_hash.hex()[:16], browser.request_id)
     suspicion.look_at(tx, staff, browser, actor, is_known=is_known)
     old = ids.digest(browser.session) if browser.session else b""
-    writes.open_session(tx, staff.staff_id, session_hash, csrf_token, browser, old=old, is_proof=is_proof)
+    writes.open_session(tx, staff.staff_id, session_hash, csrf_token, browser, old=old, is_proof=is_proof, is_known=is_known)
 
 
 async def _note_failure(shop: Shop, staff: Staff | None, browser: Browser) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from kashop.accounts import writes as account_writes
 from kashop.accounts.factors import reads, rules
 from kashop.accounts.factors.types import Tried
+from kashop.accounts.rules import FORGET_LOCK
 from kashop.audit import writes as audit
 from kashop.db import Tx
 from kashop.lib.actor import Actor
@@ -45,7 +46,8 @@ def try_code(tx: Tx, staff_id: int, actor: Actor, *, step: int | None, recovery:
     """Spend a code of an app, known by its step, or a recovery code, known by its hash; or count a wrong one.
 
     A lock is looked at here, where nothing runs beside it, so that a thousand guesses at once are no more than ten.
-    It does not hold a browser that `is_known`, whose guesses are counted elsewhere.
+    It does not hold a browser that `is_known`, whose guesses are counted elsewhere; nor does what such a browser gets
+    right let strangers begin anew.
     """
     seed = reads.find_seed(tx, staff_id)
     if seed is None:
@@ -53,13 +55,15 @@ def try_code(tx: Tx, staff_id: int, actor: Actor, *, step: int | None, recovery:
     if seed.locked_until > tx.now and not is_known:
         return Tried(is_right=False, locked_until=seed.locked_until)
     if (step is not None and _spend_step(tx, staff_id, step)) or (recovery and _spend_recovery(tx, staff_id, recovery, actor)):
-        sql = "UPDATE totp_seeds SET failures = 0, locked_until = 0 WHERE staff_id = :staff_id"
-        tx.run(sql, staff_id=staff_id)
+        if not is_known:
+            tx.run("UPDATE totp_seeds SET failures = 0, locked_until = 0 WHERE staff_id = :staff_id", staff_id=staff_id)
         return Tried(is_right=True)
-    until = rules.lock_after(seed.failures + 1, tx.now)
-    sql = "UPDATE totp_seeds SET failures = failures + 1, locked_until = :until WHERE staff_id = :staff_id"
-    tx.run(sql, until=until, staff_id=staff_id)
-    audit.record(tx, "staff.code_failed", actor, ("staff", staff_id), failures=seed.failures + 1)
+    is_stale = 0 < seed.locked_until <= tx.now - FORGET_LOCK
+    failures = 1 if is_stale else seed.failures + 1
+    until = rules.lock_after(failures, tx.now)
+    sql = "UPDATE totp_seeds SET failures = :failures, locked_until = :until WHERE staff_id = :staff_id"
+    tx.run(sql, failures=failures, until=until, staff_id=staff_id)
+    audit.record(tx, "staff.code_failed", actor, ("staff", staff_id), failures=failures)
     return Tried(is_right=False, locked_until=until, is_newly_locked=until > 0)
 
 

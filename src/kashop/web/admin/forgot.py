@@ -12,7 +12,7 @@ from kashop.lib.errors import Invalid, TooMany
 from kashop.shop import Shop
 from kashop.web.admin.page import Shown, again, answer, refused_as, see
 from kashop.web.forms import read_form
-from kashop.web.sessions import RESET, AnyRequest, browser_of, reset_cookie, shop_of
+from kashop.web.sessions import RESET, AnyRequest, browser_of, request_id, reset_cookie, shop_of
 
 MOST_PASSWORD = 256
 _QUIET = {"referrer-policy": "no-referrer"}
@@ -71,7 +71,8 @@ def _ask_page(request: AnyRequest, form: Shown | None = None, status: int = 200)
 
 async def _reset_page(request: AnyRequest, form: Shown | None = None, status: int = 200) -> Response[bytes]:
     is_good = await password_reset.is_good(shop_of(request), _token(request))
-    return answer(request, "reset.html", status=status if is_good else 404, form=form or Shown(), is_good=is_good)
+    status, number = (status, "") if is_good else (404, request_id(request))
+    return answer(request, "reset.html", status=status, form=form or Shown(), is_good=is_good, number=number)
 
 
 def _with_token(shop: Shop, response: Redirect, token: str) -> Redirect:

@@ -19,6 +19,8 @@ from tests.cast import TestClock
 from tests.notices.receivers import PASSWORD, USER, certificate, mail_house
 from tests.notices.setting_up import notices_of, set_mail
 
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")  # inside TLS it is right
+
 LINK = "http://shop.example/admin/invited?token=KANARI-invitation"
 
 

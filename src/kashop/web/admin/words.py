@@ -129,7 +129,6 @@ NEEDS = {
     "value": "Worth more than one person may see within 24 hours.",
     "again": "The second file within a minute.",
 }
-BATCH = {"importing": "Not finished", "done": "Done"}
 SEALED_BATCH = {"held": "To decide", "waiting": "Waits to be opened", "done": "On the shelf", "refused": "Refused"}
 BATCH = {
     "importing": "Not finished",
@@ -232,7 +231,6 @@ GROUP = {
     "staff": "Staff",
     "codes": "Codes",
 }
-ALARM = {"tell": "Tell the owners", "seal": "Tell the owners and seal the vault"}
 CHANNEL = {"mail": "Mail", "webhook": "Webhook", "file": "File"}
 NOTICE = {"waiting": "Waiting", "failing": "Failing", "sent": "Sent", "given_up": "Given up"}
 ALARM = {"tell": "Tell the owners", "seal": "Tell the owners and seal the vault"}
@@ -258,7 +256,6 @@ AREA = {
     "vault": "Vault",
 }
 """What the permissions of one part of the panel stand under."""
-GROUP = {"shop": "Shop", "orders": "Orders", "payments": "Payments"}
 JOB = {
     "watch_vault": "Seal and unseal as asked",
     "expire_orders": "End unpaid orders",

@@ -28,6 +28,7 @@ async def options(owner: Desk, page: str) -> dict[str, str]:
     """What a browser would send back of a form: its inputs and first choices."""
     text = (await owner.get(page)).text
     found = dict(re.findall(r'<input id="f-[^"]*" name="(option-[^"]+)"[^>]* value="([^"]*)"', text))
+    found |= dict(re.findall(r'<input type="hidden" name="(version)" value="([^"]*)"', text))
     for name, body in re.findall(r'<select id="f-[^"]*" name="(option-[^"]+)".*?>(.*?)</select>', text, re.S):
         found[name] = (re.findall(r'value="([^"]*)" selected', body) or re.findall(r'value="([^"]*)"', body))[0]
     return found

@@ -6,7 +6,7 @@ from kashop.accounts import reads, rules
 from kashop.accounts.roles import reads as roles
 from kashop.accounts.types import Browser, Session
 from kashop.audit import writes as audit
-from kashop.audit.reads import count_acts
+from kashop.audit.reads import count_acts, next_id
 from kashop.db import Tx
 from kashop.lib.actor import Actor
 from kashop.lib.errors import Conflict, Invalid
@@ -18,9 +18,10 @@ def add_staff(tx: Tx, email: str, role: str, password_hash: str, actor: Actor) -
     roles.check_reach(tx, actor, role)
     if reads.find_by_email(tx, email) is not None:
         raise Invalid.of("email", "Somebody has this address already.")
-    sql = """INSERT INTO staff (email, password_hash, role, created_at)
-             VALUES (:email, :password_hash, :role, :now) RETURNING staff_id"""
-    staff_id = int(tx.value(sql, email=email, password_hash=password_hash, role=role, now=tx.now))
+    sql = """INSERT INTO staff (staff_id, email, password_hash, role, created_at)
+             VALUES (:staff_id, :email, :password_hash, :role, :now)"""
+    staff_id = next_id(tx, "staff")
+    tx.run(sql, staff_id=staff_id, email=email, password_hash=password_hash, role=role, now=tx.now)
     audit.record(tx, "staff.added", actor, ("staff", staff_id), role=role, personal={"email": email})
     return staff_id
 

@@ -110,6 +110,11 @@ def latest(db: Reader, object_kind: str, object_id: int, *, limit: int = 20) -> 
     return db.all(sql, Told, kind=object_kind, id=object_id, limit=limit)
 
 
+def next_id(db: Reader, object_kind: str) -> int:
+    """An id that no thing of a kind ever had: what was deleted leaves its number to nobody, and its history to itself."""
+    return int(db.value("SELECT COALESCE(MAX(object_id), 0) + 1 FROM events WHERE object_kind = :kind", kind=object_kind))
+
+
 def count_acts(db: Reader, staff_ref: str) -> int:
     """How many facts name a member of staff as their doer."""
     sql = """SELECT count(*) FROM events

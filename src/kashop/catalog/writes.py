@@ -2,12 +2,13 @@
 
 import msgspec
 
+from kashop.audit.reads import next_id
 from kashop.audit.writes import record
 from kashop.catalog import reads, rules
 from kashop.catalog.types import ProductDraft, SkuDraft
 from kashop.db import Tx
 from kashop.lib.actor import Actor
-from kashop.lib.errors import Conflict, Invalid
+from kashop.lib.errors import Conflict, Invalid, NotFound
 
 
 def add_category(tx: Tx, *, slug: str, name: str, parent_id: int | None, actor: Actor, position: int = 0) -> int:
@@ -17,9 +18,11 @@ def add_category(tx: Tx, *, slug: str, name: str, parent_id: int | None, actor: 
     if not 0 < len(name.strip()) <= 60:
         raise Invalid.of("name", "Write a name of 1 to 60 characters.")
     _check_parent(tx, parent_id)
-    sql = """INSERT INTO categories (slug, name, parent_id, position) VALUES (:slug, :name, :parent_id, :position)
+    sql = """INSERT INTO categories (category_id, slug, name, parent_id, position)
+             VALUES (:category_id, :slug, :name, :parent_id, :position)
              ON CONFLICT (slug) DO NOTHING RETURNING category_id"""
-    category_id = tx.value(sql, slug=slug, name=name.strip(), parent_id=parent_id, position=position)
+    new = next_id(tx, "category")
+    category_id = tx.value(sql, category_id=new, slug=slug, name=name.strip(), parent_id=parent_id, position=position)
     if category_id is None:
         raise Invalid.of("slug", "This is already in use.")
     record(tx, "category.added", actor, ("category", category_id), slug=slug)
@@ -58,6 +61,24 @@ def edit_category(
     record(tx, "category.changed", actor, ("category", category_id))
 
 
+def remove_category(tx: Tx, category_id: int, actor: Actor) -> None:
+    """Take an empty shelf down. Raises Conflict with the counts of what stands on it, NotFound."""
+    slug = tx.value("SELECT slug FROM categories WHERE category_id = :id", id=category_id)
+    if slug is None:
+        raise NotFound("There is no such category.")
+    products = tx.value("SELECT COUNT(*) FROM products WHERE category_id = :id", id=category_id)
+    below = tx.value("SELECT COUNT(*) FROM categories WHERE parent_id = :id", id=category_id)
+    if products or below:
+        raise Conflict(
+            "This category stays: {products} products and {below} categories are in it. Move them first, or hide it.",
+            code="in_use",
+            products=products,
+            below=below,
+        )
+    tx.run("DELETE FROM categories WHERE category_id = :id", id=category_id)
+    record(tx, "category.removed", actor, ("category", category_id), slug=slug)
+
+
 def _check_parent(tx: Tx, parent_id: int | None) -> None:
     if parent_id is None:
         return
@@ -74,16 +95,16 @@ def add_product(tx: Tx, draft: ProductDraft, skus: list[SkuDraft], actor: Actor)
     _check_category(tx, draft.category_id)
     if not skus:
         raise Invalid.of("skus", "A product needs at least one SKU.")
-    sql = """INSERT INTO products (category_id, slug, name, summary, description, instructions, image, delivery, contact_type,
-               lookup_password, fields, stock_display, hold_minutes, position, is_hidden, created_at, updated_at)
-             VALUES (:category_id, :slug, :name, :summary, :description, :instructions, :image, :delivery, :contact_type,
-               :lookup_password, :fields, :stock_display, :hold_minutes, :position, :is_hidden, :now, :now)
+    sql = """INSERT INTO products (product_id, category_id, slug, name, summary, description, instructions, image, delivery,
+               contact_type, lookup_password, fields, stock_display, hold_minutes, position, is_hidden, created_at, updated_at)
+             VALUES (:product_id, :category_id, :slug, :name, :summary, :description, :instructions, :image, :delivery,
+               :contact_type, :lookup_password, :fields, :stock_display, :hold_minutes, :position, :is_hidden, :now, :now)
              ON CONFLICT (slug) DO NOTHING RETURNING product_id"""
-    product_id = tx.value(sql, now=tx.now, **_columns(draft))
+    product_id = tx.value(sql, product_id=next_id(tx, "product"), now=tx.now, **_columns(draft))
     if product_id is None:
         raise Invalid.of("slug", "This is already in use.")
     for sku in skus:
-        add_sku(tx, int(product_id), sku, actor)
+        _insert_sku(tx, int(product_id), sku, actor)
     record(tx, "product.added", actor, ("product", product_id), slug=draft.slug)
     return int(product_id)
 
@@ -107,6 +128,16 @@ def edit_product(tx: Tx, product_id: int, draft: ProductDraft, *, version: int, 
     record(tx, "product.changed", actor, ("product", product_id), changed=changed)
 
 
+def remove_product(tx: Tx, product_id: int, actor: Actor) -> None:
+    """Take a product with its SKUs away. The flow has seen that nothing hangs on it."""
+    product = reads.get_product(tx, product_id)
+    sql = "DELETE FROM price_tiers WHERE sku_id IN (SELECT sku_id FROM skus WHERE product_id = :product_id)"
+    tx.run(sql, product_id=product_id)
+    tx.run("DELETE FROM skus WHERE product_id = :product_id", product_id=product_id)
+    tx.run("DELETE FROM products WHERE product_id = :product_id", product_id=product_id)
+    record(tx, "product.removed", actor, ("product", product_id), slug=product.slug)
+
+
 def _check_category(tx: Tx, category_id: int | None) -> None:
     sql = "SELECT category_id FROM categories WHERE category_id = :category_id"
     if category_id is not None and tx.value(sql, category_id=category_id) is None:
@@ -119,7 +150,13 @@ def _columns(draft: ProductDraft) -> dict[str, object]:
 
 
 def add_sku(tx: Tx, product_id: int, draft: SkuDraft, actor: Actor) -> int:
-    """Add a SKU to a product; its id."""
+    """Add a SKU to a product; its id. Whoever edits the product meanwhile is told."""
+    sku_id = _insert_sku(tx, product_id, draft, actor)
+    _touch(tx, product_id)
+    return sku_id
+
+
+def _insert_sku(tx: Tx, product_id: int, draft: SkuDraft, actor: Actor) -> int:
     product = reads.get_product(tx, product_id)
     draft = rules.checked_sku(draft, slug=product.slug)
     sql = """INSERT INTO skus (product_id, sku_code, name, price_minor, cost_minor, is_free, min_quantity, max_quantity,
@@ -136,7 +173,7 @@ def add_sku(tx: Tx, product_id: int, draft: SkuDraft, actor: Actor) -> int:
 
 
 def edit_sku(tx: Tx, sku_id: int, draft: SkuDraft, actor: Actor) -> None:
-    """Change a SKU. Orders already placed keep their price."""
+    """Change a SKU. Orders already placed keep their price. Whoever edits the product meanwhile is told."""
     before = reads.get_sku(tx, sku_id)
     draft = rules.checked_sku(draft, slug=before.sku_code)
     sql = """UPDATE skus SET sku_code = :sku_code, name = :name, price_minor = :price_minor, cost_minor = :cost_minor,
@@ -149,8 +186,14 @@ def edit_sku(tx: Tx, sku_id: int, draft: SkuDraft, actor: Actor) -> None:
     tx.run(sql, sku_id=sku_id, **_sku_columns(draft))
     tx.run("DELETE FROM price_tiers WHERE sku_id = :sku_id", sku_id=sku_id)
     _set_tiers(tx, sku_id, draft)
+    _touch(tx, before.product_id)
     price = {"before": before.price_minor, "after": draft.price_minor}
     record(tx, "sku.changed", actor, ("sku", sku_id), price=price)
+
+
+def _touch(tx: Tx, product_id: int) -> None:
+    sql = "UPDATE products SET version = version + 1, updated_at = :now WHERE product_id = :product_id"
+    tx.run(sql, now=tx.now, product_id=product_id)
 
 
 def _sku_columns(draft: SkuDraft) -> dict[str, object]:

@@ -9,7 +9,7 @@ from kashop.catalog import reads, writes
 from kashop.cli import frame, show
 from kashop.db import Tx
 from kashop.lib.actor import Actor
-from kashop.lib.errors import Invalid
+from kashop.lib.errors import Invalid, NotFound
 
 
 @click.group()
@@ -43,6 +43,22 @@ def _add(tx: Tx, *, slug: str, name: str, parent: str, position: int, actor: Act
         raise Invalid.of("parent", "There is no such category.")
     parent_id = above.category_id if above else None
     return writes.add_category(tx, slug=slug, name=name, parent_id=parent_id, position=position, actor=actor)
+
+
+@category.command("delete")
+@click.argument("slug")
+@frame.shop_options
+def delete(*, slug: str, data: Path, is_json: bool) -> None:
+    """Take an empty shelf down."""
+    frame.run(data, lambda shop: shop.db.write(_remove, slug, frame.actor()))
+    show.as_json({"slug": slug}) if is_json else show.line(f"Deleted the category {slug}.")
+
+
+def _remove(tx: Tx, slug: str, actor: Actor) -> None:
+    found = reads.find_category(tx, slug)
+    if found is None:
+        raise NotFound("There is no category {slug}: `kashop category list` shows them.", slug=slug)
+    writes.remove_category(tx, found.category_id, actor)
 
 
 @category.command("list")

@@ -201,6 +201,15 @@ def enable(*, name: str, data: Path, is_json: bool) -> None:
     show.as_json({"name": name, "is_enabled": True}) if is_json else show.line(f"{name} is on.")
 
 
+@gateway.command("delete")
+@click.argument("name")
+@frame.shop_options
+def delete(*, name: str, data: Path, is_json: bool) -> None:
+    """Take an account away that is off and was never paid by; any other stays, switched off."""
+    frame.run(data, lambda shop: gateways.remove(shop, name, frame.actor()))
+    show.as_json({"name": name}) if is_json else show.line(f"Deleted {name}.")
+
+
 @gateway.command("disable")
 @click.argument("name")
 @frame.shop_options

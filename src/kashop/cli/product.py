@@ -165,6 +165,19 @@ def _add_sku(tx: Tx, slug: str, draft: SkuDraft, actor: Actor) -> int:
     return writes.add_sku(tx, _get(tx, slug).product_id, draft, actor)
 
 
+@product.command("delete")
+@click.argument("slug")
+@frame.shop_options
+def delete(*, slug: str, data: Path, is_json: bool) -> None:
+    """Take a product away that never had a code or an order; any other stays, and can be hidden."""
+
+    async def work(shop: Shop) -> None:
+        await products.remove(shop, (await shop.db.read(_get, slug)).product_id, frame.actor())
+
+    frame.run(data, work)
+    show.as_json({"slug": slug}) if is_json else show.line(f"Deleted {slug}.")
+
+
 @product.command("list")
 @frame.shop_options
 def list_(*, data: Path, is_json: bool) -> None:

@@ -35,10 +35,12 @@ async def configure(
     actor: Actor,
     label: str = "",
     is_enabled: bool = True,
+    version: int | None = None,
 ) -> None:
     """Add an account, or change the one of that name; secret options that are not given keep their value.
 
-    Raises Invalid by option. A practice gateway is enabled only in a practice shop.
+    `version` is what the editor saw: Conflict when it is no longer so. Raises Invalid by option.
+    A practice gateway is enabled only in a practice shop.
     """
     kind = shop.plugins.gateway_types.get(type)
     account = await shop.db.read(reads.find_gateway, name)
@@ -61,7 +63,16 @@ async def configure(
     if account is None:
         await shop.db.write(writes.add_gateway, name, type, draft, actor)
     else:
-        await shop.db.write(writes.edit_gateway, account.gateway_id, draft, version=account.version, actor=actor)
+        seen = account.version if version is None else version
+        await shop.db.write(writes.edit_gateway, account.gateway_id, draft, version=seen, actor=actor)
+
+
+async def remove(shop: Shop, name: str, actor: Actor) -> None:
+    """Take an account away that is off and was never paid by. Raises Conflict with the counts, NotFound."""
+    account = await shop.db.read(reads.find_gateway, name)
+    if account is None:
+        raise NotFound("There is no gateway {name}.", name=name[:40])
+    await shop.db.write(writes.remove_gateway, account.gateway_id, actor)
 
 
 def _all_options(shop: Shop, account: GatewayAccount | None) -> dict[str, str]:

@@ -11,9 +11,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from kashop.catalog import reads, rules, writes
 from kashop.catalog.types import BuyerField, Product, ProductDraft, SkuDraft
 from kashop.db import Reader, Tx
+from kashop.inventory import reads as inventory
+from kashop.inventory import writes as stock
 from kashop.lib.actor import Actor
-from kashop.lib.errors import FieldError, Invalid, NotFound
+from kashop.lib.errors import Conflict, FieldError, Invalid, NotFound
+from kashop.orders import reads as orders
 from kashop.shop import Shop
+from kashop.supply import reads as supply
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 MOST_PIXELS = 40_000_000
@@ -45,6 +49,30 @@ async def save(
 async def set_hidden(shop: Shop, product_id: int, is_hidden: bool, actor: Actor) -> None:
     """Take a product out of the shop's window, or put it back."""
     await shop.db.write(_set_hidden, product_id, is_hidden, actor)
+
+
+async def remove(shop: Shop, product_id: int, actor: Actor) -> None:
+    """Take a product away that nothing hangs on. Raises Conflict with the counts of what does, NotFound."""
+    await shop.db.write(_remove, product_id, actor)
+
+
+def _remove(tx: Tx, product_id: int, actor: Actor) -> None:
+    product = reads.get_product(tx, product_id)
+    codes, batches = inventory.count_ever(tx, product_id)
+    lines, supplies = orders.count_lines_of(tx, product_id), supply.count_bound_to(tx, product_id)
+    if codes or batches or lines or supplies:
+        raise Conflict(
+            "{name} stays: it has {codes} codes in {batches} batches, {lines} order lines and {supplies} ties to suppliers. "
+            "Hide it instead.",
+            code="in_use",
+            name=product.name,
+            codes=codes,
+            batches=batches,
+            lines=lines,
+            supplies=supplies,
+        )
+    stock.forget_counts(tx, product_id)
+    writes.remove_product(tx, product_id, actor)
 
 
 def draft_of(product: Product) -> ProductDraft:

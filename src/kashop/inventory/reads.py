@@ -35,6 +35,14 @@ def counts(db: Reader) -> list[Count]:
     return db.all("SELECT sku_id, pool_id, free, held, sold, void FROM stock_counts ORDER BY sku_id, pool_id", Count)
 
 
+def count_ever(db: Reader, product_id: int) -> tuple[int, int]:
+    """How many codes a product ever had, whatever became of them, and in how many batches."""
+    sql = """SELECT COALESCE(SUM(c.free + c.held + c.sold + c.void), 0) FROM stock_counts c JOIN skus s ON s.sku_id = c.sku_id
+             WHERE s.product_id = :product_id"""
+    batches = db.value("SELECT COUNT(*) FROM batches WHERE product_id = :product_id", product_id=product_id)
+    return int(db.value(sql, product_id=product_id)), int(batches)
+
+
 def count_held(db: Reader, line_id: int) -> int:
     """How many codes are held for a line."""
     return int(db.value("SELECT COUNT(*) FROM codes WHERE line_id = :line_id AND status = 'held'", line_id=line_id))

@@ -208,3 +208,10 @@ def edit_code(tx: Tx, code_id: int, *, version: int, cost_minor: int, expires_on
     if changed:
         record(tx, "code.edited", actor, ("code", code_id), changed=changed)
     return True
+
+
+def forget_counts(tx: Tx, product_id: int) -> None:
+    """Drop the kept counts of a product that never had a code."""
+    sql = """DELETE FROM stock_counts WHERE free + held + sold + void = 0
+               AND sku_id IN (SELECT sku_id FROM skus WHERE product_id = :product_id)"""
+    tx.run(sql, product_id=product_id)

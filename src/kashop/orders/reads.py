@@ -139,3 +139,8 @@ def numbers_of_lines(db: Reader, line_ids: list[int]) -> dict[int, str]:
     sql = "SELECT o.order_no FROM order_lines l JOIN orders o ON o.order_id = l.order_id WHERE l.line_id = :line_id"
     found = {line_id: db.value(sql, line_id=line_id) for line_id in line_ids}
     return {line_id: order_no for line_id, order_no in found.items() if order_no is not None}
+
+
+def count_lines_of(db: Reader, product_id: int) -> int:
+    """How many order lines a product has, whatever became of their orders."""
+    return int(db.value("SELECT COUNT(*) FROM order_lines WHERE product_id = :product_id", product_id=product_id))

@@ -157,7 +157,9 @@ def close_exceptions(tx: Tx, order_id: int, kinds: tuple[str, ...], actor: Actor
             close_exception(tx, exception.exception_id, actor, reason=reason)
 
 
-def set_note(tx: Tx, order_id: int, note: str, actor: Actor) -> None:
-    """Replace the staff's note."""
-    tx.run("UPDATE orders SET note = :note WHERE order_id = :order_id", order_id=order_id, note=note)
+def set_note(tx: Tx, order_id: int, note: str, actor: Actor, *, was: str) -> None:
+    """Replace the staff's note, if it still is what its writer saw. Raises Conflict."""
+    sql = "UPDATE orders SET note = :note WHERE order_id = :order_id AND note = :was"
+    if not tx.run(sql, order_id=order_id, note=note, was=was):
+        raise Conflict("Someone else changed this note meanwhile.", code="changed_meanwhile")
     record(tx, "order.noted", actor, ("order", order_id))

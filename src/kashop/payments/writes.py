@@ -2,6 +2,7 @@
 
 import msgspec
 
+from kashop.audit.reads import next_id
 from kashop.audit.writes import record
 from kashop.db import Tx
 from kashop.lib.actor import Actor
@@ -14,10 +15,11 @@ from kashop.payments.types import Begun, CallbackRequest, Notice
 
 def add_gateway(tx: Tx, name: str, type: str, draft: GatewayDraft, actor: Actor) -> int:
     """Configure an account; its id. The flow has checked the options and sealed the secrets."""
-    sql = """INSERT INTO gateways (name, type, label, options, secrets, is_enabled, created_at, updated_at)
-             VALUES (:name, :type, :label, :options, :secrets, :is_enabled, :now, :now)
+    sql = """INSERT INTO gateways (gateway_id, name, type, label, options, secrets, is_enabled, created_at, updated_at)
+             VALUES (:gateway_id, :name, :type, :label, :options, :secrets, :is_enabled, :now, :now)
              ON CONFLICT (name) DO NOTHING RETURNING gateway_id"""
-    gateway_id = tx.value(sql, name=name, type=type, now=tx.now, **_columns(draft))
+    # never an id that was deleted: a running server keeps what it made of each (id, version)
+    gateway_id = tx.value(sql, gateway_id=next_id(tx, "gateway"), name=name, type=type, now=tx.now, **_columns(draft))
     if gateway_id is None:
         raise Invalid.of("name", "This is already in use.")
     record(tx, "gateway.added", actor, ("gateway", gateway_id), account=name, type=type, enabled=draft.is_enabled)
@@ -32,6 +34,25 @@ def edit_gateway(tx: Tx, gateway_id: int, draft: GatewayDraft, *, version: int, 
     if not tx.run(sql, gateway_id=gateway_id, version=version, now=tx.now, **_columns(draft)):
         raise Conflict("Someone else changed this gateway meanwhile. Reload and try again.", code="changed_meanwhile")
     record(tx, "gateway.changed", actor, ("gateway", gateway_id), enabled=draft.is_enabled)
+
+
+def remove_gateway(tx: Tx, gateway_id: int, actor: Actor) -> None:
+    """Take an account away that is off and was never paid by. Raises Conflict with the counts, NotFound."""
+    account = reads.get_gateway(tx, gateway_id)
+    if account.is_enabled:
+        raise Conflict("The gateway {name} is offered to buyers: switch it off first.", code="in_use", name=account.name)
+    attempts = tx.value("SELECT COUNT(*) FROM attempts WHERE gateway_id = :gateway_id", gateway_id=gateway_id)
+    receipts = tx.value("SELECT COUNT(*) FROM receipts WHERE gateway_id = :gateway_id", gateway_id=gateway_id)
+    if attempts or receipts:
+        raise Conflict(
+            "The gateway {name} stays: {attempts} payments were begun with it and {receipts} received. Leave it switched off.",
+            code="in_use",
+            name=account.name,
+            attempts=attempts,
+            receipts=receipts,
+        )
+    tx.run("DELETE FROM gateways WHERE gateway_id = :gateway_id", gateway_id=gateway_id)
+    record(tx, "gateway.removed", actor, ("gateway", gateway_id), account=account.name, type=account.type)
 
 
 def _columns(draft: GatewayDraft) -> dict[str, object]:

@@ -236,3 +236,11 @@ def droppable_keys(db: Reader, before: int) -> list[ImportKey]:
                AND NOT EXISTS (SELECT 1 FROM sealed_batches b
                                WHERE b.import_key_id = i.import_key_id AND b.status IN ('held', 'waiting'))"""
     return db.all(sql, ImportKey, before=before)
+
+
+def count_bound_to(db: Reader, product_id: int) -> int:
+    """How many suppliers may bring codes for a product, and sealed batches that came for it."""
+    suppliers = db.value("SELECT COUNT(*) FROM supplier_products WHERE product_id = :product_id", product_id=product_id)
+    return int(suppliers) + int(
+        db.value("SELECT COUNT(*) FROM sealed_batches WHERE product_id = :product_id", product_id=product_id)
+    )

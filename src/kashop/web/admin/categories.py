@@ -5,8 +5,8 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from kashop.catalog import reads, writes
-from kashop.lib.errors import Invalid, NotFound
-from kashop.web.admin.page import Shown, again, answer, row_id, see
+from kashop.lib.errors import Conflict, Invalid, NotFound
+from kashop.web.admin.page import Shown, again, answer, refused_as, row_id, see
 from kashop.web.forms import Form
 from kashop.web.guards import Needs, form_of
 from kashop.web.sessions import AnyRequest, actor_of, shop_of
@@ -62,6 +62,18 @@ async def edit_category(request: AnyRequest, category: FromPath[str]) -> Respons
     return see("/admin/categories", "saved")
 
 
+@post("/admin/categories/{category:str}/delete", guards=[Needs("products.edit")])
+async def delete_category(request: AnyRequest, category: FromPath[str]) -> Response[bytes] | Redirect:
+    """Take an empty shelf down."""
+    category_id = row_id(category)
+    try:
+        await shop_of(request).db.write(writes.remove_category, category_id, actor_of(request))
+    except Conflict as refused:
+        others = refused_as(request, form_of(request), refused).others
+        return await _page(request, category_id, form=Shown(others=others), status=refused.status)
+    return see("/admin/categories", "deleted")
+
+
 def _parent(form: Form) -> int | None:
     parent = form.raw("parent")
     return row_id(parent) if parent else None
@@ -79,4 +91,4 @@ async def _page(
     return answer(request, "categories.html", status=status, form=form or Shown(), tree=tree, roots=roots, now=now)
 
 
-route_handlers = [category_list, add_category, category_page, edit_category]
+route_handlers = [category_list, add_category, category_page, edit_category, delete_category]

@@ -15,6 +15,8 @@ class Difference(msgspec.Struct, frozen=True):
     now: Value
     of: str = ""
     kind: str = ""
+    words: str = ""
+    """The kind of words that the two values are, where they are stored as short words."""
 
 
 def compared(mine: Mapping[str, Value], now: Mapping[str, Value], *, of: str = "") -> list[Difference]:

@@ -1,5 +1,6 @@
 """Payment gateways: the accounts, their options, and whether they work. A secret goes in and never comes out again."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from kashop.payments import reads
 from kashop.payments.rows import GatewayAccount
 from kashop.payments.types import Finding, GatewayType
 from kashop.shop import Shop
+from kashop.web.admin.difference import Difference, Value, compared
 from kashop.web.admin.page import Shown, again, answer, refused_as, see
 from kashop.web.forms import Form
 from kashop.web.guards import Needs, form_of
@@ -68,6 +70,16 @@ async def disable(request: AnyRequest, name: FromPath[str]) -> Response[bytes] |
     return await _switch(request, name, is_enabled=False)
 
 
+@post("/admin/gateways/{name:str}/delete", guards=[Needs("gateways.edit", step_up=True)])
+async def delete(request: AnyRequest, name: FromPath[str]) -> Response[bytes] | Redirect:
+    """Take an account away that is off and was never paid by."""
+    try:
+        await gateways.remove(shop_of(request), name, actor_of(request))
+    except Conflict as refused:
+        return await _list(request, refused_as(request, form_of(request), refused), refused.status)
+    return see("/admin/gateways", "deleted")
+
+
 @post("/admin/gateways/{name:str}/test", guards=[Needs("gateways.view")])
 async def test(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """Try it, moving no money."""
@@ -89,6 +101,7 @@ async def _save(request: AnyRequest, kind: GatewayType, account: GatewayAccount 
     form = form_of(request)
     try:
         label, options = form.text("label", most=60), _options(form, kind)
+        version = form.integer("version", least=0, most=10**9, default=0) if account else None
         form.done()
         await gateways.configure(
             shop_of(request),
@@ -98,6 +111,7 @@ async def _save(request: AnyRequest, kind: GatewayType, account: GatewayAccount 
             actor=actor_of(request),
             label=label,
             is_enabled=form.flag("is_enabled"),
+            version=version,
         )
     except Invalid as refused:
         named = {o.name for o in kind.options}
@@ -105,8 +119,23 @@ async def _save(request: AnyRequest, kind: GatewayType, account: GatewayAccount 
         shown = again(request, form, Invalid(refused.message, fields=fields))
         return _page(request, kind, account, shown, 422)
     except Conflict as refused:
-        return _page(request, kind, account, refused_as(request, form, refused), refused.status)
+        now = await _account(request, name)
+        shown = refused_as(request, form, refused)
+        return _page(request, kind, now, shown, refused.status, difference=_difference(kind, now, form, options))
     return see(f"/admin/gateways/{name}", "saved")
+
+
+def _difference(kind: GatewayType, now: GatewayAccount, form: Form, options: dict[str, str]) -> list[Difference]:
+    """What was typed against what stands now. Of a secret only that another was typed."""
+    stored = msgspec.json.decode(now.options, type=dict[str, str])
+    labels = {o.name: o.label for o in kind.options}
+    open_ones = [o.name for o in kind.options if not o.is_secret]
+    mine: dict[str, Value] = {"Name for yourself": form.raw("label").strip(), "Offered to buyers": form.flag("is_enabled")}
+    theirs: dict[str, Value] = {"Name for yourself": now.label, "Offered to buyers": bool(now.is_enabled)}
+    mine |= {labels[name]: options.get(name, "") for name in open_ones}
+    theirs |= {labels[name]: stored.get(name, "") for name in open_ones}
+    typed = [o.label for o in kind.options if o.is_secret and o.name in options]
+    return compared(mine, theirs) + [Difference(label, "•••", "•••") for label in typed]
 
 
 def _options(form: Form, kind: GatewayType) -> dict[str, str]:
@@ -160,6 +189,7 @@ def _page(
     form: Shown | None = None,
     status: int = 200,
     findings: list[Finding] | None = None,
+    difference: Sequence[Difference] = (),
 ) -> Response[bytes]:
     stored: dict[str, Any] = msgspec.json.decode(account.options) if account else {}
     base = shop_of(request).base_url
@@ -172,8 +202,9 @@ def _page(
         account=account,
         stored=stored,
         findings=findings,
+        difference=difference,
         callback_url=f"{base}/pay/{account.name}/callback" if account else "",
     )
 
 
-route_handlers = [gateway_list, new_gateway, add_gateway, gateway_page, edit_gateway, enable, disable, test]
+route_handlers = [gateway_list, new_gateway, add_gateway, gateway_page, edit_gateway, enable, disable, delete, test]

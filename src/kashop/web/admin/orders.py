@@ -22,6 +22,7 @@ from kashop.orders.types import Line, Order, OrderException
 from kashop.payments import reads as payments
 from kashop.payments.rows import Attempt, Callback, Receipt
 from kashop.web.admin import words
+from kashop.web.admin.difference import Difference, compared
 from kashop.web.admin.page import Shown, again, answer, cursor, refused_as, see
 from kashop.web.guards import Needs, form_of
 from kashop.web.sessions import AnyRequest, actor_of, shop_of
@@ -148,11 +149,17 @@ async def note(request: AnyRequest, order_no: FromPath[str]) -> Response[bytes] 
     shop, form = shop_of(request), form_of(request)
     order = await shop.db.read(_order, order_no)
     try:
-        text = form.text("note", most=2000, is_long=True)
+        text, was = form.text("note", most=2000, is_long=True), form.text("was", most=2000, is_long=True)
         form.done()
+        await shop.db.write(order_writes.set_note, order.order_id, text, actor_of(request), was=was)
     except Invalid as refused:
         return await _page(request, order_no, again(request, form, refused), 422)
-    await shop.db.write(order_writes.set_note, order.order_id, text, actor_of(request))
+    except Conflict as refused:
+        now = (await shop.db.read(_order, order_no)).note
+        shown = refused_as(request, form, refused)
+        return await _page(
+            request, order_no, shown, refused.status, compared({"Note for the staff": text}, {"Note for the staff": now})
+        )
     return see(f"/admin/orders/{order_no}", "saved")
 
 
@@ -160,7 +167,9 @@ async def _refused(request: AnyRequest, order_no: str, refused: Refusal) -> Resp
     return await _page(request, order_no, refused_as(request, form_of(request), refused), refused.status)
 
 
-async def _page(request: AnyRequest, order_no: str, form: Shown | None = None, status: int = 200) -> Response[bytes]:
+async def _page(
+    request: AnyRequest, order_no: str, form: Shown | None = None, status: int = 200, difference: Sequence[Difference] = ()
+) -> Response[bytes]:
     shop = shop_of(request)
     about = await shop.db.read(_about, order_no)
     return answer(
@@ -168,6 +177,7 @@ async def _page(request: AnyRequest, order_no: str, form: Shown | None = None, s
         "order.html",
         status=status,
         form=form or Shown(),
+        difference=difference,
         about=about,
         fields={line.line_id: msgspec.json.decode(line.fields, type=dict[str, str]) for line in about.lines},
         happened=[(told, _who(told, about.staff), facts(told.payload)) for told in reversed(about.timeline)],

@@ -1,5 +1,6 @@
 """Products: the list, one with its SKUs and questions, in the window or not."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +17,9 @@ from kashop.flows.products import SkuRow
 from kashop.inventory import reads as inventory
 from kashop.lib import money
 from kashop.lib.errors import Conflict, Invalid
+from kashop.web.admin.difference import Difference
 from kashop.web.admin.page import Shown, again, answer, refused_as, row_id, see
+from kashop.web.admin.product_difference import draft_differences
 from kashop.web.forms import Form
 from kashop.web.guards import Needs, form_of
 from kashop.web.sessions import AnyRequest, actor_of, shop_of
@@ -68,6 +71,19 @@ async def show(request: AnyRequest, product: FromPath[str]) -> Redirect:
     return see("/admin/products", "shown")
 
 
+@post("/admin/products/{product:str}/delete", guards=[Needs("products.edit")])
+async def delete(request: AnyRequest, product: FromPath[str]) -> Response[bytes] | Redirect:
+    """Take a product away that nothing hangs on."""
+    shop, product_id = shop_of(request), row_id(product)
+    try:
+        await products.remove(shop, product_id, actor_of(request))
+    except Conflict as refused:
+        found = await shop.db.read(reads.get_product, product_id)
+        others = refused_as(request, form_of(request), refused).others
+        return await _page(request, found, Shown(others=others), refused.status)
+    return see("/admin/products", "deleted")
+
+
 def _rows(db: Reader) -> list[tuple[Product, list[SkuDraft], int]]:
     """Each product with its SKUs and how many of its codes are free."""
     free: dict[int, int] = {}
@@ -100,8 +116,18 @@ async def _save(request: AnyRequest, product: Product | None) -> Response[bytes]
     except Invalid as refused:
         return await _page(request, product, again(request, form, refused), 422)
     except Conflict as refused:
-        return await _page(request, product, refused_as(request, form, refused), refused.status)
+        if product is None or refused.code != "changed_meanwhile":
+            return await _page(request, product, refused_as(request, form, refused), refused.status)
+        now, stored = await shop.db.read(_stored, product.product_id)
+        rows_now = [SkuRow("", sku_id, sku) for sku_id, sku in stored]
+        shelves: dict[int | None, str] = {c.category_id: c.name for c in await shop.db.read(reads.categories)}
+        difference = draft_differences(draft, products.draft_of(now), rows, rows_now, currency=currency, shelves=shelves)
+        return await _page(request, now, refused_as(request, form, refused), refused.status, difference)
     return see(f"/admin/products/{product_id}", "saved" if product else "added")
+
+
+def _stored(db: Reader, product_id: int) -> tuple[Product, list[tuple[int, SkuDraft]]]:
+    return reads.get_product(db, product_id), products.sku_drafts(db, product_id)
 
 
 def _product_draft(form: Form, product: Product | None) -> ProductDraft:
@@ -180,7 +206,13 @@ def _tiers(form: Form, name: str, currency: str) -> tuple[tuple[int, int], ...]:
         return ()
 
 
-async def _page(request: AnyRequest, product: Product | None, form: Shown | None = None, status: int = 200) -> Response[bytes]:
+async def _page(
+    request: AnyRequest,
+    product: Product | None,
+    form: Shown | None = None,
+    status: int = 200,
+    difference: Sequence[Difference] = (),
+) -> Response[bytes]:
     shop = shop_of(request)
     stored = await shop.db.read(products.sku_drafts, product.product_id) if product else []
     currency = shop.settings.text("shop.currency")
@@ -191,6 +223,7 @@ async def _page(request: AnyRequest, product: Product | None, form: Shown | None
         "product.html",
         status=status,
         form=form or Shown(),
+        difference=difference,
         product=product,
         draft=draft,
         sku_rows=_sku_views(typed, stored, currency),
@@ -227,4 +260,4 @@ def _question_views(typed: Form | None, fields: tuple[BuyerField, ...]) -> list[
     return [{"n": n, "field": field} for n, field in enumerate((*fields, blank))]
 
 
-route_handlers = [product_list, new_product, add_product, product_page, edit_product, hide, show]
+route_handlers = [product_list, new_product, add_product, product_page, edit_product, hide, show, delete]

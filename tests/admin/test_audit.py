@@ -12,7 +12,7 @@ from kashop.audit.writes import record
 from kashop.flows import checkpoint
 from kashop.lib.actor import Actor
 from kashop.shop import Shop
-from kashop.web.admin import event_words
+from kashop.web.admin import event_words, words
 from kashop.web.edge import Edge
 from tests.admin.desk import Desk, add_staff, complaints
 from tests.cast import TestClock, add_epay, add_product, call_back, codes_of, epay_notice, order, stock
@@ -48,7 +48,7 @@ async def test_what_did_this_person_do(shop: Shop, auditor: Desk, owner: Desk) -
     await owner.post("/admin/categories", {"name": "Games", "slug": "games", "position": "1"})
     page = await auditor.get("/admin/audit?actor=staff:1")
     assert "<h1>What owner@example.com did</h1>" in page.text
-    assert "Category added" in page.text
+    assert words.word("event", "category.added") in page.text
     assert "auditor@example.com</a>" not in page.text.partition("<tbody>")[2]
     assert "203.0.113.50" in page.text
     found = await shop.db.read(reads.page, 0)
@@ -64,8 +64,8 @@ async def test_who_saw_this_code(shop: Shop, auditor: Desk, caplog: pytest.LogCa
     assert answer.status_code == 303
     page = await auditor.get(answer.headers["location"])
     text = html.unescape(page.text)
-    for said in ("Shown to the buyer", "Line delivered", "Import begun", "Import done", "Searched by its text"):
-        assert said in text, said
+    for event in ("code.revealed", "line.delivered", "batch.opened", "batch.imported", "code.searched"):
+        assert words.word("event", event) in text, event
     assert f'/admin/orders/{number}"' in text
     assert "codes.txt" in text
     assert "203.0.113.7" in text
@@ -74,7 +74,7 @@ async def test_who_saw_this_code(shop: Shop, auditor: Desk, caplog: pytest.LogCa
     other = await auditor.post("/admin/audit/code", {"code": "SECRET-CODE-0002"})
     text = (await auditor.get(other.headers["location"])).text
     assert "Never: nobody has seen it." in text
-    assert "Line delivered" not in text
+    assert words.word("event", "line.delivered") not in text
     everywhere = [answer.headers["location"], page.text, caplog.text, (await auditor.get("/admin/audit")).text]
     stored = [path.read_bytes() for path in shop.config.data.rglob("*") if path.is_file()]
     assert not [place for place in everywhere if "SECRET-CODE" in place]
@@ -199,7 +199,7 @@ async def test_an_erased_address_is_gone_from_the_pages(shop: Shop, auditor: Des
     assert await checkpoint.forget_personal(shop)
     await auditor.log_in("auditor@example.com")
     page = (await auditor.get("/admin/audit?kind=staff&number=7")).text
-    assert "Account unlocked" in page
+    assert len(seqs(page)) == 1
     assert "198.51.100.99" not in page
 
 

@@ -1,5 +1,6 @@
 """Checkpoints: signed when due, in a standard's shape, checked by strangers; what the doctor says when none leaves the host."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,10 @@ from kashop.audit import notes, reads, writes
 from kashop.audit.chain import reads as chain
 from kashop.audit.writes import record
 from kashop.cli import ailments
-from kashop.flows import checkpoint
+from kashop.flows import checkpoint, settings
+from kashop.flows import notices as notice_flow
 from kashop.jobs.schedule import SCHEDULE
-from kashop.lib.actor import Actor
+from kashop.lib.actor import CLI, Actor
 from kashop.shop import Shop
 from tests.cast import TestClock
 
@@ -49,6 +51,7 @@ def test_a_note_reads_as_the_standard_says() -> None:
     (found,) = notes.find_notes(f"Dear owner,\r\n\r\n{text}\r\nYours".replace("\n", "\r\n"))
     assert (found.size, found.hash, found.at, found.text) == (42, HEAD, AT, text)
     assert found.is_signed_by(key)
+    assert notes.find_notes(json.dumps({"text": f"Keep this:\n\n{text}", "note": text}, ensure_ascii=False)) == [found]
     assert notes.find_keys(f"my key:\n{key}\n") == [key]
 
 
@@ -157,3 +160,23 @@ async def test_the_doctor_warns_when_none_left_the_host_for_a_day(shop: Shop, cl
     assert (await told())[0] == "ok"
     clock.pass_time(hours=2)
     assert (await told())[0] == "mend"
+
+
+async def test_what_left_the_host_is_noted(shop: Shop, clock: TestClock, tmp_path: Path) -> None:
+    """Acknowledged is what a channel took: here the notice file, synced to a disk outside the data directory."""
+    away = tmp_path / "notices.jsonl"
+    await settings.change(shop, {"notices.file": str(away)}, CLI)
+    made = await checkpoint.make(shop)
+    assert await checkpoint.make_due(shop) == 0  # it waits
+    clock.pass_time(minutes=1)
+    assert await notice_flow.send_due(shop)
+    assert await checkpoint.make_due(shop) == 1
+    kept = await shop.db.read(reads.find_checkpoint, made.seq)
+    assert kept is not None
+    assert (kept.acknowledged_by, kept.acknowledged_at) == ("file", clock.now())
+    assert await shop.db.read(reads.acknowledged_to) == made.seq
+    assert await checkpoint.make_due(shop) == 0
+    (found,) = notes.find_notes(away.read_text())
+    assert found.text == made.note
+    whole = await shop.db.read(chain.verify, keys=[await checkpoint.public_key(shop)], outside=[found])
+    assert (whole.flaw, whole.outside) == (None, 1)

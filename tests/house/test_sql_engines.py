@@ -45,6 +45,12 @@ HOT = {  # (file, function): what a checkout, a callback, a delivery or an order
     ("accounts/reads.py", "find_signed_in"),
     ("audit/reads.py", "head"),
     ("audit/reads.py", "timeline"),
+    ("audit/reads.py", "last_before"),
+    ("audit/search/reads.py", "_of_object"),
+    ("audit/search/reads.py", "_of_person"),
+    ("audit/search/reads.py", "_of_name"),
+    ("audit/search/reads.py", "_of_time"),
+    ("audit/search/reads.py", "_any"),
 }
 
 

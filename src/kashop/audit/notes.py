@@ -82,9 +82,15 @@ def key_of(seed: bytes, name: str) -> Key:
 
 
 def find_notes(text: str) -> list[Note]:
-    """Every note that stands in a text: a file of many, or a mail with words round it."""
+    """Every note that stands in a text: a file of many, a mail with words round it, or lines of JSON."""
+    plain = text.replace("\r\n", "\n")
+    inside = plain.replace('"', "\n").replace("\\n", "\n")  # strings of JSON begin and break lines
+    return list(dict.fromkeys([*_notes(plain), *_notes(inside)]))
+
+
+def _notes(text: str) -> list[Note]:
     found = []
-    for match in _NOTE.finditer(text.replace("\r\n", "\n")):
+    for match in _NOTE.finditer(text):
         at = _moment(match["time"])
         if at is not None:
             note = (match["origin"], int(match["size"]), b64decode(match["hash"]), at, match["signed"], match["signatures"])

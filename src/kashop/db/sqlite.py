@@ -33,6 +33,20 @@ MAX_WAITING = 20_000
 
 CHECKPOINT_PAGES = 1000
 
+MACHINE = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+"""What the machine refuses, and no statement can help: told as Unavailable. Everything else is a bug."""
+
 log = structlog.get_logger("kashop.db")
 
 
@@ -306,6 +320,9 @@ def _run_unit(con: sqlite3.Connection, now: int, fn: Callable[..., T], args: Any
 def _tellable(error: BaseException) -> Exception:
     """An error that a Future can carry: no Future takes StopIteration (its waiter would wait for ever), and what is no
     Exception would end the event loop."""
+    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in MACHINE:
+        log.error("a unit of work could not write", problem=str(error))
+        return Unavailable("The shop cannot write just now: {problem}.", problem=str(error))
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     wrapped = RuntimeError(f"a unit of work raised {type(error).__name__}")
@@ -349,6 +366,7 @@ async def _connection(path: Path, *pragmas: str) -> Connection:
             "PRAGMA synchronous=FULL",
             "PRAGMA foreign_keys=ON",
             "PRAGMA temp_store=MEMORY",
+            "PRAGMA secure_delete=ON",  # what is erased is overwritten, whatever the library was built to do
             *pragmas,
         ):
             con.execute(pragma).fetchall()

@@ -77,6 +77,8 @@ EVENTS = {
     "staff.login_link_made": "Log-in link made",
     "staff.sessions_ended": "Sessions ended",
     "staff.password_changed": "Password changed",
+    "staff.reset_asked": "New password asked for",
+    "staff.reset_used": "New password set by mail",
     "staff.stepped_up": "Identity confirmed",
     "staff.step_up_failed": "Identity not confirmed",
     "staff.code_failed": "Wrong one-time code",
@@ -143,7 +145,8 @@ THINGS = {
     "role": "Role",
     "invitation": "Invitation",
     "supplier": "Supplier",
-    "supply": "Sealed batch",
+    "sealed_batch": "Sealed batch",
+    "import_key": "Import key",
     "approval": "Approval",
     "export": "Export",
     "vault": "Vault",
@@ -157,18 +160,22 @@ FACTS = {
     "account": "Account",
     "actor": "By",
     "after": "Now",
+    "again": "Again",
     "amount": "Amount",
     "approval": "Approval",
     "attempt": "Attempt",
     "bad": "Unusable rows",
     "batch": "Batch",
     "before": "Before",
+    "changed": "Changed",
     "channel": "Channel",
     "code": "SKU code",
-    "changed": "Changed",
     "codes": "Codes",
+    "codes_after": "Codes after",
+    "codes_before": "Codes before",
     "count": "Count",
     "digest": "Digest",
+    "done": "Done",
     "duplicates": "Duplicates",
     "enabled": "Enabled",
     "event": "Event",
@@ -176,6 +183,9 @@ FACTS = {
     "export": "Export",
     "failures": "Failures in a row",
     "file": "File",
+    "fingerprints_after": "Fingerprints after",
+    "fingerprints_before": "Fingerprints before",
+    "flaw": "Flaw",
     "free": "Free",
     "gained": "Gained",
     "gateway": "Gateway",
@@ -184,6 +194,9 @@ FACTS = {
     "imported": "Imported",
     "is_found": "Found",
     "key": "Key",
+    "keys": "Keys",
+    "keys_after": "Keys after",
+    "keys_before": "Keys before",
     "kind": "Kind",
     "late": "Late",
     "left": "Left",
@@ -197,6 +210,8 @@ FACTS = {
     "price": "Price",
     "problem": "Problem",
     "product": "Product",
+    "products": "Products",
+    "proved": "Proved",
     "role": "Role",
     "rows": "Rows",
     "sessions": "Sessions",
@@ -204,18 +219,22 @@ FACTS = {
     "slug": "Name in links",
     "sold": "Sold",
     "source": "Source",
+    "staff": "Staff",
     "status": "State",
     "supplier": "Supplier",
     "through": "Up to event",
     "total": "Total",
+    "trusted": "Trusted",
     "txn": "Transaction",
     "type": "Type",
+    "unreadable": "Unreadable",
     "value": "Value",
     "values": "Erased",
     "voided": "Voided",
     "was": "Was",
     "where": "Where",
     "why": "Why",
+    "witness": "Witness",
 }
 
 VALUES = {
@@ -229,7 +248,9 @@ VALUES = {
 """Values of `how` and `source`."""
 
 AMOUNTS = frozenset({"amount", "total", "missing", "over", "price", "value"})
-SILENT = frozenset({"currency", "receipt", "line", "exception", "root", "practice", "pool", "version", "session"})
+SILENT = frozenset(
+    {"currency", "receipt", "line", "exception", "root", "practice", "pool", "again", "proved", "version", "session"}
+)
 """Facts that only programs need, or that stand elsewhere on the row."""
 
 

@@ -205,5 +205,5 @@ async def test_an_erased_address_is_gone_from_the_pages(shop: Shop, auditor: Des
 
 def test_every_word_of_the_audit_is_translated() -> None:
     known = catalogue(CORE)
-    for words in (event_words.EVENTS, event_words.GROUP_WORDS, event_words.THINGS, event_words.FACTS, event_words.VALUES):
-        assert not [said for said in words.values() if said not in known]
+    for table in (event_words.EVENTS, event_words.GROUP_WORDS, event_words.THINGS, event_words.FACTS, event_words.VALUES):
+        assert not [said for said in table.values() if said not in known]

@@ -1,9 +1,9 @@
 """`python -m bench.rotation [--codes N]`: what a rotation of the data keys costs the checkouts beside it.
 
-A served shop with N codes in twenty products; buyers place orders at a steady rate, each timed from the moment it was due. Quiet
-and rotating take turns, A B A B: each B renews the keys of one product, so that in the end every code was sealed anew. Turns are
-short, so that whatever else the machine does falls on both alike. Printed: p50 and p99 of all quiet and of all rotating turns,
-their ratio, the ratios of neighbours, and how long the whole rotation took.
+A served shop with N codes; buyers order at a steady rate, each timed from the moment it was due, and pay. One rotation of all
+codes is let go and held up in turns, A B A B, by sealing and unsealing the vault: a sealed shop sells on and its rotation waits.
+Turns are short, so that whatever else the machine does falls on both alike. Printed: p50 and p99 of all quiet and of all rotating
+turns, their ratio, the median ratio of neighbours, and how long the rotation worked.
 """
 
 import argparse
@@ -25,18 +25,19 @@ from bench.servers import Server
 from kashop.catalog import writes as catalog
 from kashop.catalog.types import ProductDraft, SkuDraft
 from kashop.db import Reader
-from kashop.flows import rotate
+from kashop.flows import rotate, vault
 from kashop.inventory import writes as inventory
 from kashop.inventory.stockfile import fingerprint_text
 from kashop.inventory.types import BatchDraft, Ending, Rejects, SealedCode
 from kashop.lib import ids
 from kashop.lib.actor import CLI
+from kashop.orders import reads as orders
 from kashop.settings.config import Config, load
 from kashop.shop import Shop
-from kashop.vault import writes as vault
+from kashop.vault import writes as keys
 from kashop.vault.rotation import reads
 
-PRODUCTS = 20
+PRODUCTS = 4
 CHUNK = 5000
 IDLE_SECONDS = 10
 """The server hangs up on a connection that is idle for twenty."""
@@ -73,7 +74,7 @@ async def _fill_one(shop: Shop, number: int, count: int) -> None:
     slug = f"filler-{number}"
     product_id = await shop.db.write(catalog.add_product, ProductDraft(slug=slug, name=slug), [SkuDraft(price_minor=1)], CLI)
     (sku_id,) = await shop.db.read(_skus, product_id)
-    key = await shop.db.write(vault.ensure_data_key, shop.keyring, product_id)
+    key = await shop.db.write(keys.ensure_data_key, shop.keyring, product_id)
     shop.keyring.learn([key])
     batch_id = await shop.db.write(
         inventory.open_batch, BatchDraft(product_id=product_id, sku_id=sku_id, pool_id=1, name=slug), CLI
@@ -108,7 +109,7 @@ class Buyers:
     """Orders at a steady rate over keep-alive connections; one that finds none idle opens another."""
 
     def __init__(self, port: int, rate: float):
-        self._port, self._rate, self._number = port, rate, 0
+        self._port, self._rate, self._number, self._run = port, rate, 0, time.time_ns()
         self._idle: list[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = []
         self.latencies: list[float] = []
         self._go = True
@@ -120,9 +121,9 @@ class Buyers:
         while self._go:
             due += 1 / self._rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            (request,) = goods.orders(self._port, 1, salt=f"s{self._number}")
+            (request,) = goods.orders(self._port, 1, salt=f"{self._run}-{self._number}")
             self._number += 1
-            task = asyncio.create_task(self._buy(request, due))
+            task = asyncio.create_task(self._buy(request, due, f"{self._run}x{self._number}x"))
             under_way.add(task)
             task.add_done_callback(under_way.discard)
         await asyncio.gather(*under_way)
@@ -131,14 +132,12 @@ class Buyers:
         """No more."""
         self._go = False
 
-    async def _buy(self, request: bytes, due: float) -> None:
+    async def _buy(self, request: bytes, due: float, txn: str) -> None:
         reader, writer = await self._connection()
-        writer.write(request)
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = head.split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0]
-        await reader.readexactly(int(length))
-        assert head.startswith(b"http/1.1 201"), head[:60]
+        placed = await _asked(reader, writer, request, b"http/1.1 201")
         self.latencies.append((time.perf_counter() - due) * 1000)
+        (callback,) = goods.callbacks(self._port, [placed], salt=txn)  # paid at once: nobody asks the gateway
+        await _asked(reader, writer, callback, b"http/1.1 200")
         self._idle.append((time.monotonic(), reader, writer))
 
     async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -150,16 +149,29 @@ class Buyers:
         return await asyncio.open_connection("127.0.0.1", self._port)
 
 
-async def measure(server: Server, config: Config, *, rate: float, quiet: float) -> list[Phase]:
-    """Quiet, rotating, quiet, rotating …"""
-    shop, buyers, phases = await Shop.open(config), Buyers(server.port, rate), []
+async def _asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes, wanted: bytes) -> bytes:
+    writer.write(request)
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    length = head.split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0]
+    body = await reader.readexactly(int(length))
+    assert head.startswith(wanted), head[:60]
+    return body
+
+
+async def measure(server: Server, config: Config, *, rate: float, quiet: float, busy: float) -> list[Phase]:
+    """Quiet, rotating, quiet, rotating … until all codes are done."""
+    shop, buyers, phases = await Shop.open(config), Buyers(server.port, rate), list[Phase]()
     trading = asyncio.create_task(buyers.trade())
     try:
-        await asyncio.sleep(5)  # warm
-        for number in range(PRODUCTS):
+        await rotate.begin(shop, CLI)
+        while await _runs(shop):
+            await vault.seal(shop, CLI)
+            await _still(shop)
             phases.append(await _phase("quiet", server, buyers, asyncio.sleep(quiet)))
-            await _begun(shop, f"filler-{number}")
-            phases.append(await _phase("rotating", server, buyers, _ended(shop)))
+            before = await _done(shop)
+            await vault.open_with(shop, vault.Given(), CLI)
+            await _moves(shop, before)
+            phases.append(await _phase("rotating", server, buyers, _ended_within(shop, busy)))
         phases.append(await _phase("quiet", server, buyers, asyncio.sleep(quiet)))
     finally:
         buyers.stop()
@@ -168,19 +180,38 @@ async def measure(server: Server, config: Config, *, rate: float, quiet: float) 
     return phases
 
 
-async def _begun(shop: Shop, slug: str) -> None:
-    """Begin, and wait until the server is at it."""
-    await rotate.begin(shop, CLI, slug=slug)
-    for _ in range(1000):
-        running = await shop.db.read(reads.find_running)
-        if running is None or running.done:
-            return
+async def _runs(shop: Shop) -> bool:
+    return await shop.db.read(reads.find_running) is not None
+
+
+async def _done(shop: Shop) -> int:
+    newest = await shop.db.read(reads.find_newest)
+    return newest.done if newest else 0
+
+
+async def _still(shop: Shop) -> None:
+    """Until nothing moves any more: the server looks every two seconds whether it is to seal."""
+    before = -1
+    while (now := await _done(shop)) != before:
+        before = now
+        await asyncio.sleep(2.5)
+
+
+async def _moves(shop: Shop, before: int) -> None:
+    """Until the rotation is at it again, and what was paid while the vault was sealed has been delivered."""
+    for _ in range(400):
+        is_moving = await _done(shop) > before or not await _runs(shop)
+        if is_moving and not await shop.db.read(orders.count_open_of_kind, "sealed"):
+            break
         await asyncio.sleep(0.05)
+    await asyncio.sleep(1)
 
 
-async def _ended(shop: Shop) -> None:
-    while await shop.db.read(reads.find_running) is not None:  # noqa: ASYNC110 - another process ends it
-        await asyncio.sleep(0.1)
+async def _ended_within(shop: Shop, seconds: float) -> None:
+    for _ in range(int(seconds * 5)):
+        if not await _runs(shop):
+            return
+        await asyncio.sleep(0.2)
 
 
 async def _phase(name: str, server: Server, buyers: Buyers, work: "asyncio.Future[None] | object") -> Phase:
@@ -236,7 +267,7 @@ def _count(data: Path, sql: str) -> int:
 
 
 async def _warm(port: int) -> Outcome:
-    return await drive(port, goods.orders(port, 300, salt="warm"), connections=10)
+    return await drive(port, goods.orders(port, 300, salt=f"warm{time.time_ns()}"), connections=10)
 
 
 def main() -> None:
@@ -244,24 +275,27 @@ def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m bench.rotation")
     arguments.add_argument("--codes", type=int, default=1_000_000)
     arguments.add_argument("--rate", type=float, default=50, help="orders a second")
-    arguments.add_argument("--quiet", type=float, default=60, help="seconds of each quiet phase")
-    arguments.add_argument("--folder", type=Path)
+    arguments.add_argument("--quiet", type=float, default=10, help="seconds of each quiet turn")
+    arguments.add_argument("--busy", type=float, default=15, help="seconds of each rotating turn")
+    arguments.add_argument("--folder", type=Path, help="where the shop is made; its disk is what is measured")
+    arguments.add_argument("--data", type=Path, help="a shop that an earlier run left here, instead of a new one")
     arguments.add_argument("--json", type=Path, default=Path("build/rotation.json"))
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="kashop-rotation-", dir=given.folder) as folder:
-        data = goods.data_of(Path(folder))
+        data = given.data or goods.data_of(Path(folder))
         config = load(data, {})
-        asyncio.run(goods.make_shop(config, codes=60_000))
-        asyncio.run(fill(config, given.codes // PRODUCTS))
+        if given.data is None:
+            asyncio.run(goods.make_shop(config, codes=60_000))
+            asyncio.run(fill(config, given.codes // PRODUCTS))
         with Server("kashop serve", "kashop.cli", "serve", "--data", str(data), log=Path(folder) / "shop.log") as server:
             asyncio.run(_warm(server.port))
-            phases = asyncio.run(measure(server, config, rate=given.rate, quiet=given.quiet))
+            phases = asyncio.run(measure(server, config, rate=given.rate, quiet=given.quiet, busy=given.busy))
         old = (
             "SELECT COUNT(*) FROM codes c WHERE epoch <> (SELECT MAX(epoch) FROM vault_keys k WHERE k.product_id = c.product_id)"
         )
         assert _count(data, old) == 0, "codes are left under old keys"
         assert _count(data, "SELECT COUNT(*) FROM rotations WHERE status <> 'done'") == 0
-    figures = told(phases, given.codes)
+        figures = told(phases, _count(data, "SELECT total FROM rotations ORDER BY rotation_id DESC LIMIT 1"))
     given.json.parent.mkdir(parents=True, exist_ok=True)
     given.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     print(json.dumps({k: figures[k] for k in ("codes", "seconds", "ratio_to_quiet")}, indent=2))

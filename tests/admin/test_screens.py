@@ -3,7 +3,7 @@
 import asyncio
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,9 +83,9 @@ class Served:
 class Server(threading.Thread):
     """A stocked shop on a loop and port of its own."""
 
-    def __init__(self, data: Path):
+    def __init__(self, data: Path, fill: Callable[[Shop], Awaitable[tuple[str, int]]] | None = None):
         super().__init__(name="panel server")
-        self._data = data
+        self._data, self._fill = data, fill or _fill
         self.is_up = threading.Event()
         self.served: Served | None = None
 
@@ -95,7 +95,7 @@ class Server(threading.Thread):
     async def _serve(self) -> None:
         shop = await Shop.open(load(self._data, {}), is_server=True)
         try:
-            number, code_id = await _fill(shop)
+            number, code_id = await self._fill(shop)
             config = uvicorn.Config(make_app(shop, is_strict=True), port=0, lifespan="off", log_level="warning")
             self._server = uvicorn.Server(config)
             serving = asyncio.create_task(self._server.serve())

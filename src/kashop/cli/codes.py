@@ -10,6 +10,7 @@ import rich_click as click
 
 from kashop.catalog import reads as catalog
 from kashop.cli import frame, sealing, show, stock_files
+from kashop.cli.codes_export import export
 from kashop.cli.supplier import open_sealed
 from kashop.db import Reader
 from kashop.flows import restock
@@ -202,5 +203,5 @@ def _batches(db: Reader) -> list[tuple[Batch, str]]:
     return [(b, catalog.get_sku(db, b.sku_id).sku_code) for b in reads.batches(db)]
 
 
-for _command in (sealing.supplier_key, sealing.shop_key, sealing.seal, open_sealed):
+for _command in (export, sealing.supplier_key, sealing.shop_key, sealing.seal, open_sealed):
     codes.add_command(_command)

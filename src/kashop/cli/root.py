@@ -16,7 +16,7 @@ COMMANDS = {
     "demo": "Run a practice shop with goods, codes and a pretend gateway.",
     "product": "What is for sale: add, import, list, edit.",
     "category": "The shelves: add, list.",
-    "codes": "The stock: import codes from a file, count them, list batches; for suppliers: seal.",
+    "codes": "The stock: import codes from a file, count, export, void them, list batches; for suppliers: seal.",
     "supplier": "Suppliers who seal codes for this shop: add, list, confirm, disable, key.",
     "gateway": "Ways to be paid: set, list, test, enable, disable.",
     "order": "Orders: show, list, exceptions, confirm, cancel, deliver.",

@@ -1,5 +1,6 @@
 """Batches that wait: for the vault, for staff, for the job; and the keys that open them."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,35 @@ async def test_what_waits_of_a_disabled_supplier_needs_staff(shop: Shop) -> None
     vault.unseal()
     assert await supply.open_due(shop) == 0
     assert (await shop.db.read(reads.get_batch, sent.sealed_batch_id)).status == "held"
+
+
+@pytest.mark.parametrize("shut", ["disabled", "product", "key"])
+async def test_a_supplier_who_is_shut_out_while_he_sends_brings_nothing(shop: Shop, shut: str) -> None:
+    """E13: what was so when the first lines came need not be so when the last bytes do."""
+    sender = await join(shop)
+    supplier = sender.supplier
+    file = sender.sealed(["SLOW-0001"])
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield file[:-10]
+        if shut == "disabled":
+            await shop.db.write(writes.set_disabled, supplier.supplier_id, True, CLI)
+        elif shut == "product":
+            await shop.db.write(
+                writes.change_supplier, supplier.supplier_id, supplier.name, products=(), is_trusted=True, actor=CLI
+            )
+        else:
+            (key,) = await shop.db.read(reads.keys, supplier.supplier_id)
+            other = boxes.public_of(boxes.new_seed())
+            offered = await shop.db.write(writes.offer_key, supplier.supplier_id, other, CLI)
+            await shop.db.write(writes.confirm_key, supplier.supplier_id, offered, CLI)
+            assert key.supplier_key_id != offered
+        yield file[-10:]
+
+    with pytest.raises(sealedbatch.BatchRefused):
+        await supply.receive(shop, slowly(), ip="198.51.100.9")
+    assert await free(shop) == 0
+    assert await shop.db.read(reads.batches) == []
 
 
 async def test_a_large_batch_is_opened_by_the_job(shop: Shop) -> None:

@@ -155,15 +155,24 @@ async def receive(
         _allow(shop, verdict)
         actor = Actor("supplier", str(_id(verdict)), ip, request_id=request_id)
         body = await _content(incoming, head)
-        made = await shop.db.write(writes.receive, verdict, head, body, by or actor)
-        if made is None:
-            raise BatchRefused("replayed")
+        made = await shop.db.write(_keep, head, body, by or actor, shop_id=shop.settings.text("shop.id"))
     except BatchRefused as refused:
         await _note(shop, verdict, head, refused.why, by or Actor("anonymous", "", ip, request_id=request_id))
         raise
     if head.manifest.count <= OPEN_AT_ONCE or by is not None:
         await open_batch(shop, made)
     return await shop.db.read(reads.get_batch, made)
+
+
+def _keep(tx: Tx, head: Head, body: bytes, actor: Actor, *, shop_id: str) -> int:
+    """Judged anew where it is kept: its supplier or key may have been shut out while the content came in. Raises BatchRefused."""
+    verdict = reads.judge(tx, head, shop=shop_id)
+    if verdict.why:
+        raise BatchRefused(verdict.why)
+    made = writes.receive(tx, verdict, head, body, actor)
+    if made is None:
+        raise BatchRefused("replayed")
+    return made
 
 
 class _Incoming:

@@ -37,7 +37,10 @@ if (document.querySelector("#live[data-live]")) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const now = page.querySelector("#live");
       if (!now || !answer.ok || !now.hasAttribute("data-live")) { location.reload(); return; }
-      document.querySelector("#live").replaceChildren(...now.childNodes);
+      for (const part of [".watched", ".tiles", ".hint"]) {  // never a button: it would be gone under the finger that presses it
+        const old = document.querySelector("#live " + part), fresh = now.querySelector(part);
+        if (old && fresh) old.replaceWith(fresh);
+      }
     } catch { /* the shop restarts, or the line is down: look again */ }
     setTimeout(look, 1000);
   };

@@ -58,7 +58,7 @@ async def test_a_kept_form_is_its_sessions_its_addresss_and_not_for_long(shop: S
     assert (await other.post("/admin/settings", {"_kept": token, "_proof": PASSWORD})).status_code == 409
     clock.pass_time(minutes=6)
     token = kept_in(await mine.post("/admin/settings", {"shop.name": "Mine"}))
-    assert (await mine.post("/admin/staff", {"_kept": token, "_proof": PASSWORD})).status_code == 409
+    assert (await mine.post("/admin/gateways/new/practice", {"_kept": token, "_proof": PASSWORD})).status_code == 409
     clock.pass_time(minutes=6)
     token = kept_in(await mine.post("/admin/settings", {"shop.name": "Mine"}))
     clock.pass_time(minutes=11)

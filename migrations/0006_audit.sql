@@ -21,8 +21,7 @@ CREATE TABLE audit_checkpoints (             -- signed notes on the head of the 
 CREATE INDEX audit_checkpoints_mailed ON audit_checkpoints (seq) WHERE is_mailed = 1;
 CREATE INDEX audit_checkpoints_acknowledged ON audit_checkpoints (seq) WHERE acknowledged_at IS NOT NULL;
 CREATE INDEX events_at ON events (at, seq);
--- what people did: partial, so that a sale pays nothing for it
-CREATE INDEX events_people ON events (actor_kind, actor_ref, seq) WHERE actor_kind IN ('staff', 'cli');
+CREATE INDEX events_actor ON events (actor_kind, actor_ref, seq);
 
 -- only: sqlite
 CREATE TRIGGER audit_checkpoints_never_changed BEFORE UPDATE OF seq, hash, at, note ON audit_checkpoints

@@ -54,6 +54,7 @@ async def test_what_did_this_person_do(shop: Shop, auditor: Desk, owner: Desk) -
     found = await shop.db.read(reads.page, 0)
     wanted = [e.seq for e in found if (e.actor_kind, e.actor_ref) == ("staff", "1")]
     assert sorted(seqs(page.text)) == wanted
+    assert 'href="/admin/audit?actor=staff:1"' in (await owner.get("/admin/staff/1")).text
     both = await auditor.get("/admin/audit?actor=staff")
     assert sorted(seqs(both.text)) == [e.seq for e in found if e.actor_kind == "staff"]
 
@@ -125,6 +126,8 @@ async def test_filters_stand_in_the_address(shop: Shop, auditor: Desk, clock: Te
         f"kind=order&number={number.lower()}": [n for n, e in every.items() if e.object_kind == "order"],
         "kind=gateway&number=epay-main": [n for n, e in every.items() if e.object_kind == "gateway"],
         "kind=staff&number=auditor@example.com": [n for n, e in every.items() if (e.object_kind, e.object_id) == ("staff", 2)],
+        "actor=buyer": [n for n, e in every.items() if e.actor_kind == "buyer"],
+        "actor=buyer&since=2026-11-02T12:00": [],
         "actor=gateway": [n for n, e in every.items() if e.actor_kind == "gateway"],
         "actor=cli&group=goods": [
             n for n, e in every.items() if e.actor_kind == "cli" and e.name.startswith(("product.", "sku.", "category."))

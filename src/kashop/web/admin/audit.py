@@ -23,7 +23,7 @@ from kashop.web.text import translations
 
 PAGE = 50
 FILTERS = ("group", "actor", "kind", "number", "since", "until")
-KINDS = ("buyer", "gateway", "system", "cli", "staff")
+KINDS = ("buyer", "gateway", "supplier", "anonymous", "system", "cli", "staff")
 _MINUTE = 60_000
 _MOST = 2**62
 

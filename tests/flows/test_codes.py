@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kashop.audit import reads as audit
-from kashop.flows import codes
+from kashop.flows import codes, restock
 from kashop.flows.codes import Recounted, Seen
 from kashop.inventory import reads as inventory
 from kashop.inventory.codelist import reads as codelist
@@ -182,3 +182,15 @@ async def test_a_copy_is_written_down(shop: Shop) -> None:
     with pytest.raises(NotFound):
         await codes.note_copied(shop, 1, KEEPER)
     assert repr(Seen(1, 2, 3, "SECRET")) == "<Seen 1>"
+
+
+async def test_a_code_whose_batch_was_taken_back_is_still_found(shop: Shop) -> None:
+    """Who saw it may be asked all the same; what came in again is found before what was taken back."""
+    await add_product(shop, "goods", codes=2)
+    taken = (await first(shop, 2))[1]
+    batch = (await shop.db.read(codelist.get, taken)).batch_id
+    await restock.undo(shop, batch, KEEPER, reason="wrong product")
+    assert await codes.find_pasted(shop, "GOODS-00001", KEEPER) == taken
+    await stock(shop, "goods", ["GOODS-00001"])
+    found = await codes.find_pasted(shop, "GOODS-00001", KEEPER)
+    assert found not in (None, taken)

@@ -16,7 +16,6 @@ from kashop.approvals import reads as approval_reads
 from kashop.approvals import writes as approvals
 from kashop.audit import reads as audit
 from kashop.audit import writes as audit_writes
-from kashop.catalog import reads as catalog
 from kashop.db import Reader
 from kashop.flows import codes, exports, restock
 from kashop.flows import settings as settings_flow
@@ -295,6 +294,19 @@ async def test_an_approval_raced_is_used_exactly_once(shop: Shop) -> None:
     assert len(await events(shop, "code.exported")) == 60
 
 
+async def test_control_without_the_compare_and_set_an_approval_is_used_many_times(
+    shop: Shop, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the race above."""
+    await add_mate(shop)
+    product = await add_product(shop, "goods", codes=60)
+    asked = await exports.export(shop, wish(product), BOSS, expected=60)
+    assert isinstance(asked, Asked)
+    monkeypatch.setattr(approvals, "use", lambda tx, number, kind, actor: approval_reads.get(tx, number))
+    running = [exports.export_approved(shop, asked.approval_id, BOSS) for _ in range(4)]
+    assert len(await asyncio.gather(*running)) == 4
+
+
 async def test_an_approval_is_exactly_what_was_asked_for(shop: Shop) -> None:
     """What is sold meanwhile is left out, and nothing takes its place."""
     await add_epay(shop)
@@ -385,4 +397,3 @@ async def test_the_bound_of_a_file_is_kept(shop: Shop, monkeypatch: pytest.Monke
     monkeypatch.setattr(exports, "MOST_BYTES", 40)
     with pytest.raises(Refusal, match="too long"):
         await exports.export(shop, wish(product), BOSS, expected=5)
-    assert (await shop.db.read(catalog.get_product, product)).slug == "goods"

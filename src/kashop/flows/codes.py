@@ -82,7 +82,8 @@ async def find_pasted(shop: Shop, text: str, actor: Actor) -> int | None:
 
 
 def _find(tx: Tx, fingerprints: list[bytes], actor: Actor) -> int | None:
-    found = next((n for f in fingerprints if (n := inventory.find_code(tx, f)) is not None), None)
+    looks = (inventory.find_code, inventory.find_taken_back)  # what was taken back may have been seen before
+    found = next((n for look in looks for f in fingerprints if (n := look(tx, f)) is not None), None)
     record(tx, "code.searched", actor, ("code", found or 0), is_found=found is not None)
     return found
 

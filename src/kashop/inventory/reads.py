@@ -54,6 +54,14 @@ def find_code(db: Reader, fingerprint: bytes) -> int | None:
     return code_id
 
 
+def find_taken_back(db: Reader, fingerprint: bytes) -> int | None:
+    """The id of the last code that had that fingerprint until its batch was taken back."""
+    sql = """SELECT code_id FROM codes WHERE released_fingerprint IS NOT NULL AND released_fingerprint = :fingerprint
+             ORDER BY code_id DESC LIMIT 1"""
+    code_id: int | None = db.value(sql, fingerprint=fingerprint)
+    return code_id
+
+
 def known_codes(db: Reader, fingerprints: list[bytes]) -> list[KnownCode]:
     """Those of these that the shop has ever held, whatever became of them. One statement, however many are asked for."""
     sql = """WITH RECURSIVE given (packed) AS (SELECT COALESCE((SELECT fingerprint FROM codes WHERE 1 = 0), :packed)),

@@ -175,6 +175,11 @@ async def test_the_owner_sees_everybodys_sessions_and_ends_them(shop: Shop, app:
     assert (await owner.post(f"/admin/staff/{staff_id}/sessions/end")).status_code == 303
     assert [(await d.get("/admin/account")).status_code for d in (one, two)] == [303, 303]
     assert (await names(shop)).count("staff.logged_out") == 2
+    await Desk(app).log_in()
+    await step_up(shop)
+    assert (await owner.post("/admin/staff/1/sessions/end")).status_code == 303
+    assert (await owner.get("/admin/account")).status_code == 200  # his own present one stays
+    assert len(await shop.db.read(reads.sessions_of, 1)) == 1
 
 
 async def test_a_members_page_tells_role_history_and_state(shop: Shop, app: Edge, owner: Desk) -> None:

@@ -135,10 +135,11 @@ def end_session(tx: Tx, session_hash: bytes) -> None:
     tx.run("DELETE FROM sessions WHERE session_hash = :session_hash", session_hash=session_hash)
 
 
-def log_out(tx: Tx, staff_id: int, actor: Actor, *, session: str = "") -> int:
-    """End somebody's session, or all of them; how many. `session` is how events name one. Raises Denied beyond own rights."""
+def log_out(tx: Tx, staff_id: int, actor: Actor, *, session: str = "", keep: bytes = b"") -> int:
+    """End somebody's session, or all of them but `keep`; how many. `session` is how events name one. Raises Denied."""
     roles.check_reach(tx, actor, reads.get(tx, staff_id).role)
-    chosen = [s for s in reads.sessions_of(tx, staff_id) if session in ("", s.session_hash.hex()[:16])]
+    others = [s for s in reads.sessions_of(tx, staff_id) if s.session_hash != keep]
+    chosen = [s for s in others if session in ("", s.session_hash.hex()[:16])]
     for each in chosen:
         end_session(tx, each.session_hash)
     if chosen:

@@ -1,5 +1,6 @@
 """One member of the staff: role, sessions, second factor, what happened lately, and the way out."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -92,8 +93,9 @@ async def invite_again(request: AnyRequest, staff: FromPath[str]) -> Response[by
 
 @post("/admin/staff/{staff:str}/sessions/end", guards=[Needs("staff.edit", step_up=True)])
 async def end_sessions(request: AnyRequest, staff: FromPath[str]) -> Response[bytes] | Redirect:
-    """Log somebody out everywhere."""
-    return await _change(request, staff, writes.log_out, "all_ended")
+    """Log somebody out everywhere, oneself everywhere else."""
+    change = partial(writes.log_out, keep=signed_in(request).session_hash)
+    return await _change(request, staff, change, "all_ended")
 
 
 @post("/admin/staff/{staff:str}/sessions/{session:str}/end", guards=[Needs("staff.edit", step_up=True)])

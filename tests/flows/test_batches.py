@@ -8,12 +8,12 @@ import pytest
 
 from kashop.analytics import INVARIANTS
 from kashop.db import Reader
-from kashop.flows import restock
+from kashop.flows import checkout, restock
 from kashop.flows.restock import Lot, Source
 from kashop.inventory import reads as inventory
 from kashop.inventory.batches import writes as batches
 from kashop.lib.actor import CLI
-from kashop.lib.errors import Conflict, Invalid
+from kashop.lib.errors import Conflict, Invalid, SoldOut
 from kashop.shop import Shop
 from tests.cast import add_epay, add_product, call_back, epay_notice, order
 
@@ -82,6 +82,26 @@ async def test_an_undo_that_was_interrupted_is_finished_by_asking_again_and_leav
     assert await restock.undo(shop, batch_id, CLI, reason="go on") == codes - 3
     assert (await shop.db.read(events, "batch.undone"))[0] == {"voided": codes - 3, "held": 0, "sold": 3}
     assert [i for i in await shop.db.read(broken, shop) if not i.startswith("I-09")] == []
+
+
+async def test_what_a_buyer_held_through_an_undo_and_gives_back_is_not_sold_to_the_next(shop: Shop) -> None:
+    await add_epay(shop)
+    await add_product(shop, "goods", max_quantity=10)
+    codes = batches.AT_ONCE + 5
+    batch_id = await brought(shop, codes)
+    await shop.db.write(batches.begin_undo, batch_id, CLI, reason="the supplier called them back")
+    held = await order(shop, "goods", 3)
+    assert await restock.undo(shop, batch_id, CLI, reason="go on") == codes - 3
+    await checkout.cancel(shop, held.order, CLI, reason="changed my mind")
+    (count,) = await shop.db.read(inventory.counts)
+    assert (count.free, count.held, count.void) == (0, 0, codes)
+    with pytest.raises(SoldOut):
+        await order(shop, "goods", 1)
+    told = await shop.db.read(events, "batch.undone")
+    assert told == [{"voided": codes - 3, "held": 3, "sold": 0}, {"voided": codes, "held": 0, "sold": 0}]
+    assert await shop.db.read(broken, shop) == []
+    await brought(shop, codes)  # and every one of them may come in again
+    assert await shop.db.read(broken, shop) == []
 
 
 async def test_two_who_undo_at_once_do_it_once(shop: Shop) -> None:

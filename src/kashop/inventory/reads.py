@@ -48,6 +48,13 @@ def count_held(db: Reader, line_id: int) -> int:
     return int(db.value("SELECT COUNT(*) FROM codes WHERE line_id = :line_id AND status = 'held'", line_id=line_id))
 
 
+def undone_batches_held(db: Reader, line_id: int) -> list[int]:
+    """The batches that were undone while a line held some of their codes."""
+    sql = """SELECT DISTINCT c.batch_id FROM codes c JOIN batches b ON b.batch_id = c.batch_id
+             WHERE c.line_id = :line_id AND c.status = 'held' AND b.status = 'undone'"""
+    return db.values(sql, line_id=line_id)
+
+
 def find_code(db: Reader, fingerprint: bytes) -> int | None:
     """The id of the code with that fingerprint, whatever became of it."""
     code_id: int | None = db.value("SELECT code_id FROM codes WHERE fingerprint = :fingerprint", fingerprint=fingerprint)

@@ -5,9 +5,10 @@ import msgspec
 from kashop.audit.writes import record
 from kashop.db import Tx
 from kashop.inventory import reads
+from kashop.inventory.batches.writes import take_back
 from kashop.inventory.codelist.reads import get as get_code
 from kashop.inventory.types import Added, BatchDraft, Ending, SealedCode
-from kashop.lib.actor import Actor
+from kashop.lib.actor import SYSTEM, Actor
 from kashop.lib.errors import Conflict, SoldOut
 from kashop.vault import OldEpoch
 from kashop.vault.reads import find_data_key
@@ -137,13 +138,16 @@ _TAKE_COUNT = """UPDATE stock_counts SET free = free - :quantity, held = held + 
 
 
 def release(tx: Tx, *, line_id: int, sku_id: int, pool_id: int) -> int:
-    """Give a line's held codes back; how many. Again: none."""
+    """Give a line's held codes back; how many. Again: none. Those of a batch that was undone meanwhile go out of sale with it."""
+    undone = reads.undone_batches_held(tx, line_id)
     sql = """UPDATE codes SET status = 'free', line_id = NULL, held_until = NULL, changed_at = :now
              WHERE line_id = :line_id AND status = 'held'"""
     count = tx.run(sql, line_id=line_id, now=tx.now)
     sql = """UPDATE stock_counts SET free = free + :count, held = held - :count
              WHERE sku_id = :sku_id AND pool_id = :pool_id"""
     tx.run(sql, sku_id=sku_id, pool_id=pool_id, count=count)
+    for batch_id in undone:
+        take_back(tx, batch_id, SYSTEM)
     return count
 
 

@@ -68,7 +68,10 @@ def begin_undo(tx: Tx, batch_id: int, actor: Actor, *, reason: str) -> TakenBack
 
 
 def take_back(tx: Tx, batch_id: int, actor: Actor) -> TakenBack:
-    """Make some free codes of a batch that is being undone void, and let their fingerprints go; with the last, end the undo."""
+    """Make some free codes of a batch that is being undone void, and let their fingerprints go; with the last, end the undo.
+
+    Of one that is undone: those that a buyer held meanwhile and gave back.
+    """
     codes = reads.free_codes_of(tx, batch_id, limit=AT_ONCE)
     sql = """UPDATE codes SET status = 'void', fingerprint = :undone, released_fingerprint = :fingerprint, changed_at = :now
              WHERE code_id = :code_id AND status = 'free'"""
@@ -89,7 +92,8 @@ def take_back(tx: Tx, batch_id: int, actor: Actor) -> TakenBack:
              RETURNING taken_back"""
     in_all = int(tx.value(sql, voided=voided, batch_id=batch_id, now=tx.now))
     is_done = len(codes) < AT_ONCE
-    if is_done and tx.run("UPDATE batches SET status = 'undone' WHERE batch_id = :id AND status = 'undoing'", id=batch_id):
+    sql = "UPDATE batches SET status = 'undone' WHERE batch_id = :id AND status IN ('undoing', :again)"
+    if is_done and tx.run(sql, id=batch_id, again="undone" if voided else "undoing"):
         kept = reads.batch_counts(tx, batch_id)
         record(tx, "batch.undone", actor, ("batch", batch_id), voided=in_all, held=kept.held, sold=kept.sold)
     return TakenBack(in_all, is_done)

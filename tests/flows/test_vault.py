@@ -214,6 +214,50 @@ async def test_a_rekey_that_died_before_the_file_was_put_in_its_place_is_ended_b
     await shop.close()
 
 
+async def test_a_rekey_after_one_that_died_keeps_the_only_key_until_the_database_knows_another(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal's rekey is killed just before the file; beside the running server another one begins, and is killed too."""
+    shop = await Shop.open(config(data))
+    await add_product(shop, "card", codes=1)
+
+    class Killed(Exception):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as first:
+        first.setattr(unseal, "take_next_key_file", killed)
+        with pytest.raises(Killed):
+            await vault.rekey(shop, CLI)
+    with monkeypatch.context() as second:
+        second.setattr(shop.db, "write", killed)
+        with pytest.raises(Killed):
+            await vault.rekey(shop, CLI)
+    await shop.close()
+    again = await Shop.open(config(data))
+    assert not again.keyring.is_sealed
+    await still_true(again)
+    await again.close()
+
+
+async def test_two_who_rekey_at_once_leave_one_key_that_opens(data: Path) -> None:
+    shop = await Shop.open(config(data))
+    await add_product(shop, "card", codes=1)
+    other = await Shop.open(config(data))
+    done = await asyncio.gather(*(vault.rekey(s, CLI) for s in (shop, other, shop)), return_exceptions=True)
+    codes = [each for each in done if isinstance(each, str)]
+    assert len(codes) == 1
+    assert all(isinstance(each, str | Conflict) for each in done)
+    await other.close()
+    await shop.close()
+    again = await Shop.open(config(data))
+    assert not again.keyring.is_sealed
+    await vault.open_with(again, Given(recovery=codes[0]), CLI)
+    await again.close()
+
+
 async def test_a_lost_key_file_comes_back_by_the_recovery_code_alone(data: Path) -> None:
     shop = await Shop.open(config(data), is_server=True)
     await add_epay(shop)

@@ -6,6 +6,7 @@ each change of the keys is an event, and none of them holds a secret.
 """
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 
@@ -271,16 +272,35 @@ async def rekey(shop: Shop, actor: Actor, *, passphrase: str = "") -> str:
 
     Old key files, passphrases and recovery codes open the database no more. Raises Invalid, Conflict or Sealed.
     """
-    copies = {copy.method for copy in await shop.db.read(reads.all_roots)}
-    if "keyfile" not in copies and not passphrase:
-        raise Invalid.of("passphrase", "This vault opens by passphrase: give the new one.")
+    with unseal.changing_key_file(shop.config.unseal_key_file):
+        copies = {copy.method: copy for copy in await shop.db.read(reads.all_roots)}
+        if "keyfile" not in copies and not passphrase:
+            raise Invalid.of("passphrase", "This vault opens by passphrase: give the new one.")
+        await asyncio.to_thread(unseal.settle_key_file, shop.config.unseal_key_file, _opener(shop, copies))
+        return await _rekey_all(shop, actor, passphrase, by_file="keyfile" in copies)
+
+
+def _opener(shop: Shop, copies: dict[str, RootCopy]) -> Callable[[bytes], bool]:
+    """Whether a key file's secret is the one that the database knows."""
+    shop_id, known = shop.settings.text("shop.id"), [copies[m] for m in ("service", "keyfile") if m in copies]
+
+    def opens(secret: bytes) -> bool:
+        try:
+            return [keyring.unwrap_root(c.wrapped, secret, shop_id=shop_id, method=c.method) for c in known] != []
+        except Tampered:
+            return False
+
+    return opens
+
+
+async def _rekey_all(shop: Shop, actor: Actor, passphrase: str, *, by_file: bool) -> str:
     path = shop.config.unseal_key_file
     newer = unseal.next_key_file(path)
     await asyncio.to_thread(newer.unlink, missing_ok=True)
     await asyncio.to_thread(unseal.create_key_file, newer)
     secret, code = unseal.read_key_file(newer), unseal.new_recovery_code()
     wraps = [("service", "{}", shop.keyring.wrap_service(secret))]
-    if "keyfile" in copies:
+    if by_file:
         wraps.append(("keyfile", "{}", shop.keyring.wrap_root(secret, method="keyfile")))
     if passphrase:
         params = unseal.new_stretch()

@@ -5,9 +5,12 @@ over 256 MiB, with its own salt and the costs kept beside its copy (RFC 9106). A
 """
 
 import binascii
+import fcntl
 import os
 import unicodedata
 from base64 import b32decode, b32encode, b64decode, b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
@@ -15,7 +18,7 @@ import msgspec
 from argon2.low_level import Type, hash_secret_raw
 from nacl.utils import random
 
-from kashop.lib.errors import Invalid, Unavailable
+from kashop.lib.errors import Conflict, Invalid, Unavailable
 from kashop.vault.keyring import KEY_BYTES
 
 LEAST_PASSPHRASE, MOST_PASSPHRASE = 12, 1024
@@ -69,6 +72,26 @@ def read_key_file(path: Path) -> bytes:
 def next_key_file(path: Path) -> Path:
     """Where a new key stands until the database knows it."""
     return path.with_name(path.name + ".new")
+
+
+@contextmanager
+def changing_key_file(path: Path) -> Iterator[None]:
+    """One at a time, of all processes, makes a new key file. Raises Conflict for the other."""
+    fd = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise Conflict("Another rekey is under way. Please wait until it is done.", code="rekeying") from None
+    finally:
+        os.close(fd)
+
+
+def settle_key_file(path: Path, opens: Callable[[bytes], bool]) -> None:
+    """End what a rekey left that died between the database and the file: the new key is the only one that opens it then."""
+    newer = next_key_file(path)
+    if newer.exists() and opens(read_key_file(newer)) and not (path.exists() and opens(read_key_file(path))):
+        take_next_key_file(path)
 
 
 def take_next_key_file(path: Path) -> None:

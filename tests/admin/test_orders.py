@@ -8,7 +8,7 @@ from kashop.lib.actor import SYSTEM
 from kashop.orders import reads as orders
 from kashop.orders import writes
 from kashop.shop import Shop
-from tests.admin.desk import Desk, complaints
+from tests.admin.desk import Desk, complaints, step_up
 from tests.cast import TestClock, add_epay, add_product, call_back, epay_notice, order
 
 MARK = "<script>alert(7)</script>"
@@ -100,6 +100,7 @@ async def test_late_confirmation_without_stock_waits_on_the_desk(
     clock.pass_time(minutes=16)
     await shop.db.write(writes.expire, placed.order.order_id, SYSTEM)
     await call_back(shop, epay_notice(await order(shop, "steam", 3), money="37.50", txn="T2"))
+    await step_up(shop)
     done = await owner.post(at(placed, "/confirm"), {"reference": "T3", "confirm_note": "late"})
     assert done.headers["location"].endswith("?said=confirmed_waiting")
     desk = await owner.get("/admin/exceptions")

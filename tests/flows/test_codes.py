@@ -17,7 +17,7 @@ from kashop.shop import Shop
 from kashop.vault import Keyring
 from tests.cast import TestClock, add_epay, add_product, order, stock
 
-KEEPER = Actor("staff", "7", "203.0.113.7", "feedface", "r-1")
+KEEPER = Actor("staff", "1", "203.0.113.7", "feedface", "r-1")
 
 
 async def events(shop: Shop, *names: str) -> list[Any]:
@@ -48,7 +48,7 @@ async def test_a_reveal_is_written_down_before_the_seal_opens(shop: Shop, monkey
     assert seen_then == [2, 2]
     told = await events(shop, "code.viewed")
     assert [(e.object_id, e.reason, e.actor_ref, e.session, e.request_id) for e in told] == [
-        (n, "a buyer complains", "7", "feedface", "r-1") for n in ids
+        (n, "a buyer complains", "1", "feedface", "r-1") for n in ids
     ]
     assert "GOODS" not in repr(shown)
 

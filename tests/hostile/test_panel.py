@@ -18,6 +18,7 @@ WAYS_OUT = {
     "/admin/login/link",
     "/admin/account/password",
     "/admin/account/sessions/{session:str}/end",
+    "/admin/staff/{staff:str}/sessions/end",
 }
 """They would end the session that this test lives by."""
 

@@ -74,8 +74,11 @@ def permissions_of(role: str) -> frozenset[str]:
 
 
 def has_stepped_up(session: SignedIn, now: int) -> bool:
-    """Whether who is behind a session proved again, within the last minutes, to be who they are."""
-    return now < session.stepped_up_at + STEP_UP
+    """Whether who is behind a session proved again, within the last minutes, to be who they are.
+
+    A clock that was set back makes no proof last longer: one from far ahead is none.
+    """
+    return abs(now - session.stepped_up_at) < STEP_UP
 
 
 def is_alive(session: SignedIn, expires_at: int, now: int) -> bool:

@@ -78,7 +78,14 @@ def change_password(tx: Tx, staff_id: int, password_hash: str, actor: Actor, *, 
 
 
 def note_failure(tx: Tx, staff_id: int, actor: Actor) -> int:
-    """Count a wrong password; until when the account is now locked, or 0. A lock that ended a day ago is forgotten."""
+    """Count a wrong password; until when the account is now locked, or 0.
+
+    A try while it is locked makes that no longer; a lock that ended a day ago is forgotten.
+    """
+    staff = reads.get(tx, staff_id)
+    if staff.locked_until > tx.now:
+        audit.record(tx, "staff.login_failed", actor, ("staff", staff_id), failures=staff.failed_logins)
+        return 0
     sql = """UPDATE staff
              SET failed_logins = CASE WHEN locked_until > 0 AND locked_until <= :stale THEN 1 ELSE failed_logins + 1 END
              WHERE staff_id = :staff_id RETURNING failed_logins"""
@@ -130,21 +137,24 @@ def touch_session(tx: Tx, session_hash: bytes) -> None:
     )
 
 
-def end_session(tx: Tx, session_hash: bytes) -> None:
-    """Log one browser out."""
-    tx.run("DELETE FROM sessions WHERE session_hash = :session_hash", session_hash=session_hash)
+def end_session(tx: Tx, session_hash: bytes) -> int:
+    """Log one browser out; 1 if it was logged in."""
+    return tx.run("DELETE FROM sessions WHERE session_hash = :session_hash", session_hash=session_hash)
 
 
 def log_out(tx: Tx, staff_id: int, actor: Actor, *, session: str = "", keep: bytes = b"") -> int:
-    """End somebody's session, or all of them but `keep`; how many. `session` is how events name one. Raises Denied."""
+    """End somebody's session, or all but `keep` with what could still let them in; how many sessions.
+
+    `session` is how events name one. Raises Denied beyond own rights.
+    """
     roles.check_reach(tx, actor, reads.get(tx, staff_id).role)
     others = [s for s in reads.sessions_of(tx, staff_id) if s.session_hash != keep]
     chosen = [s for s in others if session in ("", s.session_hash.hex()[:16])]
-    for each in chosen:
-        end_session(tx, each.session_hash)
-    if chosen:
-        audit.record(tx, "staff.logged_out", actor, ("staff", staff_id), sessions=[s.session_hash.hex()[:16] for s in chosen])
-    return len(chosen)
+    ended = sum(end_session(tx, s.session_hash) for s in chosen) if session else end_sessions(tx, staff_id, keep=keep)
+    if ended:
+        named = [s.session_hash.hex()[:16] for s in chosen]
+        audit.record(tx, "staff.logged_out", actor, ("staff", staff_id), sessions=named, count=ended)
+    return ended
 
 
 def remove(tx: Tx, staff_id: int, actor: Actor) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from kashop.approvals import reads as approval_reads
-from kashop.approvals import writes as approvals
 from kashop.audit.writes import record
 from kashop.catalog import reads as catalog
 from kashop.db import Reader, Tx
@@ -115,8 +114,9 @@ def _record_views(
     tx: Tx, code_ids: list[int], actor: Actor, bounds: Bounds, *, reason: str, approval_id: int | None
 ) -> list[SealedRow] | Asked:
     more: dict[str, Any] = {}
+    second_person.check_may(tx, actor, "codes.reveal")
     if approval_id is not None:
-        reason = approvals.use(tx, approval_id, "codes.reveal", actor).reason
+        reason = second_person.use(tx, approval_id, "codes.reveal", actor).reason
         code_ids, more = approval_reads.items(tx, approval_id), {"approval": approval_id}
     rows = codelist.sealed(tx, code_ids)
     if len(rows) < len(code_ids):

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from kashop.approvals import reads as approval_reads
-from kashop.approvals import writes as approvals
 from kashop.audit.writes import record
 from kashop.catalog import reads as catalog
 from kashop.db import Reader, Tx
@@ -144,6 +143,7 @@ def _ready(shop: Shop, passphrase: str) -> None:
 
 
 def _begin(tx: Tx, wish: Wish, rows: list[CodeRow], actor: Actor, bounds: Bounds) -> _Begun | Asked:
+    second_person.check_may(tx, actor, "codes.export")
     code_ids, look = [r.code_id for r in rows], Look(len(rows), sum(worths(tx, rows)), is_file=True)
     facts = _facts(tx, wish)
     verdict = second_person.judge(tx, bounds, actor, look)
@@ -157,7 +157,7 @@ def _begin(tx: Tx, wish: Wish, rows: list[CodeRow], actor: Actor, bounds: Bounds
 
 
 def _begin_approved(tx: Tx, approval_id: int, actor: Actor, bounds: Bounds) -> _Begun:
-    approval = approvals.use(tx, approval_id, "codes.export", actor)
+    approval = second_person.use(tx, approval_id, "codes.export", actor)
     code_ids, facts = approval_reads.items(tx, approval_id), msgspec.json.decode(approval.facts)
     facts = {**{k: v for k, v in facts.items() if k != "why"}, "approval": approval_id}
     look = Look(len(code_ids), approval.value_minor, is_file=True)

@@ -65,8 +65,14 @@ async def accept(shop: Shop, token: str, password: str, browser: Browser) -> Inv
     rules.checked_password(password, email=invitation.email)
     hashed = await shop.staff_passwords.hash(password)
     guest = Actor("anonymous", ip=browser.ip, request_id=browser.request_id)
-    await shop.db.write(writes.accept, ids.digest(token), hashed, guest)
+    await shop.db.write(_accept, invitation, ids.digest(token), hashed, guest)
     return invitation
+
+
+def _accept(tx: Tx, invitation: Invitation, link_hash: bytes, hashed: str, guest: Actor) -> None:
+    writes.accept(tx, link_hash, hashed, guest)
+    if invitation.staff_id is not None:  # who made the link saw it too: its owner hears of it, whoever used it
+        tell(tx, "password.changed", to=[invitation.email], email=invitation.email)
 
 
 async def _make(shop: Shop, change: Any, actor: Actor, *args: Any) -> Invited:

@@ -60,12 +60,14 @@ async def log_in(shop: Shop, email: str, password: str, browser: Browser) -> Log
     staff = await shop.db.read(reads.find_by_email, email)
     is_known = staff is not None and devices.is_known(shop, staff, browser.device)
     _slow_down(shop, email, browser, is_known=is_known)
-    if staff is not None and staff.locked_until > shop.clock.now() and not is_known:
-        raise _wait((staff.locked_until - shop.clock.now()) // 1000 + 1)
+    is_locked = staff is not None and staff.locked_until > shop.clock.now() and not is_known
     fits = await shop.staff_passwords.verify(staff.password_hash if staff else None, password)
-    if staff is None or not fits or staff.is_disabled:
+    if staff is None or is_locked or not fits or staff.is_disabled:
         await _note_failure(shop, staff, browser)
-        raise WrongLogin("The e-mail address or the password is not right.")
+        raise WrongLogin(  # a lock has no words of its own: they would say that there is such an account
+            "The e-mail address or the password is not right. After many wrong ones, "
+            "browsers that were not used before have to wait for up to 15 minutes."
+        )
     # what its owner gets right at a known browser does not let strangers begin anew
     shop.limits.forgive(*(("login device", browser.device) if is_known else ("login account", email)))
     return await _let_in(shop, staff, browser, is_proof=True)
@@ -88,7 +90,7 @@ async def finish(shop: Shop, pending: str, code: str, browser: Browser) -> Logge
     await factors.check(shop, staff, code, browser, Actor("anonymous", "", browser.ip, request_id=browser.request_id))
     if await shop.db.write(factor_writes.take_pending, ids.digest(pending)) is None:
         raise _too_late()
-    return await _open(shop, staff, browser, is_proof=True)
+    return await _open(shop, staff, browser, is_proof=True, has_code=True)
 
 
 async def is_half_way(shop: Shop, pending: str) -> bool:
@@ -137,20 +139,37 @@ async def _let_in(shop: Shop, staff: Staff, browser: Browser, *, is_proof: bool)
     return HalfWay(pending)
 
 
-async def _open(shop: Shop, staff: Staff, browser: Browser, *, is_proof: bool) -> LoggedIn:
+async def _open(shop: Shop, staff: Staff, browser: Browser, *, is_proof: bool, has_code: bool = False) -> LoggedIn:
     session, csrf_token = ids.token(), ids.token()
-    is_known = devices.is_known(shop, staff, browser.device)
-    await shop.db.write(_opened, staff, ids.digest(session), csrf_token, browser, is_known=is_known, is_proof=is_proof)
+    how = {"is_known": devices.is_known(shop, staff, browser.device), "is_proof": is_proof, "has_code": has_code}
+    await shop.db.write(_opened, staff, ids.digest(session), csrf_token, browser, **how)
     return LoggedIn(session, devices.proof_for(shop, staff), staff.staff_id)
 
 
 def _opened(
-    tx: Tx, staff: Staff, session_hash: bytes, csrf_token: str, browser: Browser, *, is_known: bool, is_proof: bool
+    tx: Tx,
+    staff: Staff,
+    session_hash: bytes,
+    csrf_token: str,
+    browser: Browser,
+    *,
+    is_known: bool,
+    is_proof: bool,
+    has_code: bool,
 ) -> None:
+    _check_still(tx, staff, has_code=has_code)
     actor = Actor("staff", str(staff.staff_id), browser.ip, session_hash.hex()[:16], browser.request_id)
     suspicion.look_at(tx, staff, browser, actor, is_known=is_known)
     old = ids.digest(browser.session) if browser.session else b""
     writes.open_session(tx, staff.staff_id, session_hash, csrf_token, browser, old=old, is_proof=is_proof, is_known=is_known)
+
+
+def _check_still(tx: Tx, staff: Staff, *, has_code: bool) -> None:
+    """A password that was right before it was changed, while it still was compared, opens nothing. Raises NotFound."""
+    now = reads.find(tx, staff.staff_id)
+    is_as_proved = now is not None and now.password_hash == staff.password_hash and not now.is_disabled
+    if not is_as_proved or (not has_code and factor_reads.find_seed(tx, staff.staff_id) is not None):
+        raise _too_late()
 
 
 async def _note_failure(shop: Shop, staff: Staff | None, browser: Browser) -> None:

@@ -1,7 +1,8 @@
 """When one person's word is not enough for codes to be seen, and when others are told that they were.
 
 Always true: what counts is what one person saw within 24 hours, so that many small looks are one large one; what a second person
-approved counts no more; a shop where nobody else can approve says so, and lets nothing through.
+approved counts no more; what somebody approved who was since dismissed or demoted is approved no more; a shop
+where nobody else can approve says so, and lets nothing through.
 """
 
 from datetime import datetime
@@ -11,16 +12,19 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from kashop.accounts import reads as accounts
+from kashop.accounts.roles import reads as roles
 from kashop.accounts.types import Staff
+from kashop.approvals import reads as approval_reads
 from kashop.approvals import writes as approvals
 from kashop.approvals.rules import KINDS
+from kashop.approvals.types import Approval
 from kashop.audit import reads as audit
 from kashop.audit.types import Act
 from kashop.audit.writes import record
 from kashop.db import Reader, Tx
 from kashop.lib.actor import Actor
 from kashop.lib.clock import DAY, MINUTE
-from kashop.lib.errors import Denied
+from kashop.lib.errors import Conflict, Denied
 from kashop.notices.writes import tell
 from kashop.settings import Settings
 
@@ -98,6 +102,31 @@ def ask(tx: Tx, kind: str, items: list[int], actor: Actor, *, value: int, reason
     about = "export.asked" if kind == "codes.export" else "reveal.asked"
     tell(tx, about, to=[s.email for s in others], count=len(items), by=_name(tx, actor), reason=reason)
     return approval_id
+
+
+def decide(tx: Tx, approval_id: int, actor: Actor, *, is_approved: bool, note: str) -> None:
+    """Approve or refuse, once. Raises Denied for one's own request or without the right, Conflict when it waits no longer."""
+    check_may(tx, actor, KINDS[approval_reads.get(tx, approval_id).kind].approve)
+    approvals.decide(tx, approval_id, actor, is_approved=is_approved, note=note)
+
+
+def use(tx: Tx, approval_id: int, kind: str, actor: Actor) -> Approval:
+    """Spend an approved request, while the one who asked may still act and the one who approved may still approve.
+
+    Raises Denied or Conflict, and then nothing is spent.
+    """
+    check_may(tx, actor, KINDS[kind].act)
+    used = approvals.use(tx, approval_id, kind, actor)
+    by, _, ref = (used.decided_by or "").partition(":")
+    if KINDS[kind].approve not in roles.reach(tx, Actor(by, ref)):
+        raise Conflict("Whoever approved this may no longer do so. Ask again.", code="not_approved")
+    return used
+
+
+def check_may(db: Reader, actor: Actor, permission: str) -> None:
+    """Raises Denied for who lost a permission since the page let them pass."""
+    if permission not in roles.reach(db, actor):
+        raise Denied("Your role does not allow this.")
 
 
 def can_ask(db: Reader, kind: str, actor: Actor) -> bool:

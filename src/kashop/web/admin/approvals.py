@@ -10,10 +10,10 @@ from litestar.response import Redirect
 from kashop.accounts import reads as accounts
 from kashop.accounts.rules import has_stepped_up
 from kashop.accounts.types import SignedIn
-from kashop.approvals import reads, writes
+from kashop.approvals import reads
 from kashop.approvals.rules import KINDS
 from kashop.approvals.types import Approval
-from kashop.flows import codes, exports
+from kashop.flows import codes, exports, second_person
 from kashop.flows.codes import Asked
 from kashop.lib.errors import Conflict, Invalid, NotFound
 from kashop.web.admin.exports import keep, passphrase_of
@@ -55,7 +55,7 @@ async def decide(request: AnyRequest, approval: FromPath[str]) -> Response[bytes
         note = form.text("note", most=300, least=0 if answered == "approve" else 5)
         form.done()
         decision = {"is_approved": answered == "approve", "note": note}
-        await shop_of(request).db.write(writes.decide, approval_id, actor_of(request), **decision)  # type: ignore[arg-type]
+        await shop_of(request).db.write(second_person.decide, approval_id, actor_of(request), **decision)  # type: ignore[arg-type]
     except Invalid as refused:
         return await _page(request, approval_id, again(request, form, refused), 422)
     except Conflict as refused:

@@ -71,7 +71,7 @@ async def stop(request: AnyRequest, batch: FromPath[str]) -> Redirect:
     return see(f"/admin/codes/batches/{row_id(batch)}", "import_stopped" if stopped else "")
 
 
-@post("/admin/codes/batches/{batch:str}/undo", guards=[Needs("codes.void")])
+@post("/admin/codes/batches/{batch:str}/undo", guards=[Needs("codes.void", step_up=True)])
 async def undo(request: AnyRequest, batch: FromPath[str]) -> Response[bytes] | Redirect:
     """Take it back while nothing of it is held or sold."""
     form, batch_id = form_of(request), row_id(batch)

@@ -60,7 +60,7 @@ async def void_page(request: AnyRequest) -> Response[bytes]:
     return await _void_page(request, await filter_of(shop_of(request), request.query_params))
 
 
-@post("/admin/codes/void", guards=[Needs("codes.void")])
+@post("/admin/codes/void", guards=[Needs("codes.void", step_up=True)])
 async def void(request: AnyRequest) -> Response[bytes] | Redirect:
     """Void the free codes that fit, if they are still as many as the page said."""
     shop, form = shop_of(request), form_of(request)

@@ -41,7 +41,7 @@ async def try_out(request: AnyRequest) -> Response[bytes]:
     return await _page(request, tried=tried)
 
 
-@post("/admin/notices/key", guards=[Needs("settings.edit")])
+@post("/admin/notices/key", guards=[Needs("settings.edit", step_up=True)])
 async def new_key(request: AnyRequest) -> Response[bytes]:
     """Make a new key for the webhook; it stands on this one page and on no other."""
     return await _page(request, key=await notices.new_webhook_key(shop_of(request), actor_of(request)))

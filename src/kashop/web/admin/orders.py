@@ -83,7 +83,7 @@ async def order_page(request: AnyRequest, order_no: FromPath[str]) -> Response[b
     return await _page(request, order_no)
 
 
-@post("/admin/orders/{order_no:str}/confirm", guards=[Needs("orders.confirm")])
+@post("/admin/orders/{order_no:str}/confirm", guards=[Needs("orders.confirm", step_up=True)])
 async def confirm(request: AnyRequest, order_no: FromPath[str]) -> Response[bytes] | Redirect:
     """Vouch that the rest was paid (补单)."""
     form = form_of(request)

@@ -77,6 +77,22 @@ async def test_sealed_nothing_is_opened_imported_or_delivered_by_hand_and_nothin
     assert shop.keyring.order_token("K1") == shop.keyring.order_token("K1")
 
 
+async def test_an_order_that_breaks_when_the_vault_opens_holds_up_no_other(shop: Shop) -> None:
+    await add_epay(shop)
+    placed = []
+    for slug in ("bad", "good"):
+        await add_product(shop, slug, codes=1)
+        placed.append(await order(shop, slug, contact=f"{slug}@example.com"))
+    await vault.seal(shop, CLI)
+    for each, txn in zip(placed, ("T1", "T2"), strict=True):
+        await call_back(shop, epay_notice(each, txn=txn))
+    wrong = "UPDATE stock_counts SET held = 0 WHERE sku_id = (SELECT sku_id FROM skus WHERE sku_code = 'bad')"
+    await shop.db.write(lambda tx: tx.run(wrong))
+    assert await vault.open_with(shop, Given(), CLI) == 1
+    assert await state_of(shop, placed[0].order.order_no) == ("paid", {"sealed"})
+    assert await state_of(shop, placed[1].order.order_no) == ("delivered", set())
+
+
 async def test_late_money_waits_for_the_vault_with_fresh_codes_in_hand(shop: Shop, clock: TestClock) -> None:
     from kashop.flows import checkout
 

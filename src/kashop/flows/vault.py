@@ -16,7 +16,7 @@ from kashop.db import Reader, Tx
 from kashop.delivery import writes as delivery
 from kashop.flows.alarm import sound
 from kashop.lib.actor import SYSTEM, Actor
-from kashop.lib.errors import Conflict, Denied, Invalid
+from kashop.lib.errors import Conflict, Denied, Invalid, Unavailable
 from kashop.notices.writes import tell
 from kashop.orders import reads as orders
 from kashop.shop import Shop
@@ -191,7 +191,9 @@ async def deliver_waiting(shop: Shop) -> int:
             try:
                 await shop.db.write(delivery.deliver_auto, order_id, SYSTEM)
                 done += 1
-            except Conflict:
+            except Unavailable:
+                raise
+            except Exception:  # one that breaks holds up no other; it stays on the desk, and the log is told
                 shop.log.exception("an order that waited for the vault could not be delivered", order_id=order_id)
         after = due[-1]
     return done

@@ -94,6 +94,26 @@ async def test_b06_what_was_right_a_moment_ago_opens_nothing(
     assert not await is_in(thief)
 
 
+async def test_b06_a_thief_who_is_slower_does_not_set_the_password(
+    shop: Shop, app: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner resets the password while the thief's own change, by the old one, is still being compared."""
+    thief, right = Desk(app), shop.staff_passwords.verify
+    await thief.log_in()
+
+    async def slow(stored: str | None, password: str, **more: Any) -> bool:
+        fits = await right(stored, password, **more)
+        await shop.db.write(writes.change_password, 1, await shop.staff_passwords.hash(NEW), CLI)
+        return fits
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shop.staff_passwords, "verify", slow)
+        fields = {"old_password": PASSWORD, "new_password": "the thief's Own 99", "repeated": "the thief's Own 99"}
+        assert (await thief.post("/admin/account/password", fields)).status_code in (303, 403)
+    assert (await Desk(app).log_in(password="the thief's Own 99")).status_code == 403
+    assert (await Desk(app).log_in(password=NEW)).status_code == 303
+
+
 async def test_logging_somebody_out_everywhere_forgets_no_browser(shop: Shop) -> None:
     """Whoever opened very many sessions kept the oldest of them; a log-in half way and a link outlived it too."""
     staff_id = await add_staff(shop, MANAGER, "manager")

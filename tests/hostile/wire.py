@@ -97,6 +97,7 @@ def unsound(answer: Answer) -> str:
     if not number:
         return "no request id"
     if kind.startswith("text/html"):
-        is_form_again = answer.status in (403, 409, 422) and "<form" in answer.text
+        is_told = answer.status in (403, 409, 422) or (answer.status in (404, 429) and 'role="alert"' in answer.text)
+        is_form_again = is_told and "<form" in answer.text
         return "" if number in answer.text or is_form_again else "page without its request id"
     return "" if kind.startswith("text/plain") and len(answer.body) < 80 else f"odd content type {kind!r}"

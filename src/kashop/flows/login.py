@@ -126,6 +126,8 @@ async def change_password(shop: Shop, signed_in: SignedIn, old: str, new: str, a
 
 
 def _password_changed(tx: Tx, me: SignedIn, staff: Staff, hashed: str, actor: Actor) -> None:
+    if reads.get(tx, staff.staff_id).password_hash != staff.password_hash:  # somebody was quicker, who may want this one out
+        raise WrongLogin("The present password is not right.")
     password_reset.changed(tx, staff, hashed, actor, keep=me.session_hash)
     if not me.has_totp:  # where there are codes, a password proves nothing
         factor_writes.step_up(tx, me.staff_id, me.session_hash, actor, how="password")

@@ -28,16 +28,17 @@ async def forgot_page(request: AnyRequest) -> Response[bytes]:
 async def ask(request: AnyRequest) -> Response[bytes] | Redirect:
     """The same answer for every address."""
     form, shop = await read_form(request), shop_of(request)
+    if not password_reset.is_possible(shop):
+        return see("/admin/login/forgot")
     try:
         email = form.text("email", most=254, least=1)
         form.done()
-        if password_reset.is_possible(shop):
-            await password_reset.ask(shop, email, browser_of(request))
+        await password_reset.ask(shop, email, browser_of(request))
     except Invalid as refused:
         return _ask_page(request, again(request, form, refused), 422)
     except TooMany as refused:
         return _ask_page(request, refused_as(request, form, refused), refused.status)
-    return see("/admin/login", "reset_asked") if password_reset.is_possible(shop) else see("/admin/login/forgot")
+    return see("/admin/login", "reset_asked")
 
 
 @get("/admin/login/reset")

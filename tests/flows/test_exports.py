@@ -179,12 +179,12 @@ async def test_a_code_that_does_not_open_is_left_out_and_told(shop: Shop) -> Non
 
 async def test_nothing_in_the_clear_is_left_behind(shop: Shop) -> None:
     """I-25: no file of the shop, and none in the system's place for temporary ones, holds a code or the passphrase."""
+    await add_mate(shop)
     product = await add_product(shop, "goods", codes=50)
     made = await exports.export(shop, wish(product, take_out=True), BOSS, expected=50, passphrase=PASSPHRASE)
     assert isinstance(made, Made)
-    await codes.reveal(
-        shop, [row.code_id for row in await shop.db.read(codelist.oldest, Sought(), limit=1)], MATE, reason="to look"
-    )
+    (first,) = await shop.db.read(codelist.oldest, Sought(), limit=1)
+    await codes.reveal(shop, [first.code_id], MATE, reason="to look")
     secrets = {f"code {n}": f"GOODS-{n:05}" for n in range(50)}
     assert Scanner({**secrets, "passphrase": PASSPHRASE}).files(shop.config.data) == []
     assert Scanner(secrets).texts([("the file", made.data), ("its words", repr(made).encode())]) == []
@@ -302,6 +302,7 @@ async def test_control_without_the_compare_and_set_an_approval_is_used_many_time
     product = await add_product(shop, "goods", codes=60)
     asked = await exports.export(shop, wish(product), BOSS, expected=60)
     assert isinstance(asked, Asked)
+    await shop.db.write(approvals.decide, asked.approval_id, MATE, is_approved=True, note="")
     monkeypatch.setattr(approvals, "use", lambda tx, number, kind, actor: approval_reads.get(tx, number))
     running = [exports.export_approved(shop, asked.approval_id, BOSS) for _ in range(4)]
     assert len(await asyncio.gather(*running)) == 4

@@ -42,19 +42,7 @@ def add_codes(tx: Tx, batch_id: int, codes: list[SealedCode], *, rows_read: int 
     if intake is None or intake.status != "importing":
         raise BatchStopped("The import was stopped.")
     refuse_old_epoch(tx, intake.product_id, codes)
-    sql = """INSERT INTO codes (code_id, product_id, sku_id, pool_id, batch_id, epoch, sealed, fingerprint, status, cost_minor,
-               expires_on, changed_at)
-             VALUES (:code_id, :product_id, :sku_id, :pool_id, :batch_id, :epoch, :sealed, :fingerprint, 'free', :cost_minor,
-               :expires_on, :now)
-             ON CONFLICT (fingerprint) DO NOTHING"""
-    place = {
-        "product_id": intake.product_id,
-        "sku_id": intake.sku_id,
-        "pool_id": intake.pool_id,
-        "batch_id": batch_id,
-        "now": tx.now,
-    }
-    added = tx.many(sql, [_row(code, place) for code in codes]) if codes else 0
+    added = _shelved(tx, batch_id, codes)
     sql = """UPDATE batches SET imported = imported + :added, duplicates = duplicates + :duplicates, rows_read = :rows_read,
                touched_at = :now
              WHERE batch_id = :batch_id"""
@@ -66,16 +54,37 @@ def add_codes(tx: Tx, batch_id: int, codes: list[SealedCode], *, rows_read: int 
     return Added(added, {} if added == len(codes) else _brought_by_others(tx, codes))
 
 
-def _row(code: SealedCode, place: dict[str, int]) -> dict[str, object]:
+def _shelved(tx: Tx, batch_id: int, codes: list[SealedCode]) -> int:
+    """All of them in one statement, over a table that is empty again at its end.
+
+    One by one, each would have first written down what its trigger may undo: with a thousand codes, nine tenths of the time.
+    """
+    sql = """INSERT INTO intake (code_id, batch_id, epoch, sealed, fingerprint, cost_minor, expires_on)
+             VALUES (:code_id, :batch_id, :epoch, :sealed, :fingerprint, :cost_minor, :expires_on)"""
+    if codes:
+        tx.many(sql, [_row(code, batch_id) for code in codes])
+    sql = """INSERT INTO codes (code_id, product_id, sku_id, pool_id, batch_id, epoch, sealed, fingerprint, status, cost_minor,
+               expires_on, changed_at)
+             SELECT i.code_id, b.product_id, b.sku_id, b.pool_id, b.batch_id, i.epoch, i.sealed, i.fingerprint, 'free',
+               i.cost_minor, i.expires_on, CAST(:now AS BIGINT)
+             FROM intake i JOIN batches b ON b.batch_id = i.batch_id
+             WHERE i.batch_id = :batch_id ORDER BY i.code_id
+             ON CONFLICT (fingerprint) DO NOTHING"""
+    added = tx.run(sql, batch_id=batch_id, now=tx.now)
+    tx.run("DELETE FROM intake WHERE batch_id = :batch_id", batch_id=batch_id)
+    return added
+
+
+def _row(code: SealedCode, batch_id: int) -> dict[str, object]:
     # spelt out: asdict would be a tenth of an import's time
     return {
         "code_id": code.code_id,
+        "batch_id": batch_id,
         "epoch": code.epoch,
         "sealed": code.sealed,
         "fingerprint": code.fingerprint,
         "cost_minor": code.cost_minor,
         "expires_on": code.expires_on,
-        **place,
     }
 
 

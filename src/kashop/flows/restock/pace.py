@@ -5,8 +5,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-CHUNK = 1000
-"""Codes in one change: some twenty milliseconds of the writer, which is what an order may have to wait."""
+CHUNK = 250
+"""Codes in one change: some ten or twenty milliseconds of the writer, which is what an order may have to wait."""
 STEP = 1000
 """Rows that are read in one go on a thread."""
 

@@ -62,7 +62,7 @@ async def test_a_product_with_skus_tiers_and_questions_is_made_and_changed(shop:
     assert "Steam &lt;b&gt;50&lt;/b&gt;" in page.text
     stale = await owner.post(f"/admin/products/{product.product_id}", {**edit, "name": "Overwritten"})
     assert stale.status_code == 409
-    assert "Someone else changed this product meanwhile" in stale.text
+    assert "Someone else saved this while you were at it" in stale.text
     assert value_of(stale, "name") == "Overwritten"  # what was typed is not lost
     kept = await shop.db.read(reads.find_product, "steam-50")
     assert kept is not None

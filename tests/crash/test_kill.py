@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kashop.flows.restock.pace import CHUNK
 from kashop.shop import Shop
 from tests.cast import add_epay, add_product, config, stock
 from tests.crash.traders import Book, ask_again, look_again, trade_until
@@ -115,7 +116,7 @@ def test_a_killed_import_is_finished_by_the_same_file(data: Path, tmp_path: Path
     _, said = importing.communicate()
     there = served.count("SELECT COUNT(*) FROM codes") - 1
     assert 4000 <= there < rows, f"the import was not killed midway: {there} rows, {said!r}"
-    assert there % 2000 == 0, "a chunk is whole or not there"
+    assert there % CHUNK == 0, "a chunk is whole or not there"
     assert served.count("SELECT COUNT(*) FROM batches WHERE status = 'importing'") == 1
     served.check()
     kashop("codes", "import", file, "--product", "steam-50", "--data", data)

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from kashop.catalog import writes as catalog
 from kashop.catalog.types import ProductDraft, SkuDraft
-from kashop.flows import checkout, deliver, gateways, restock, settle
+from kashop.flows import checkout, deliver, gateways, inbox, restock
 from kashop.flows.checkout import Checkout, Placed, Want
 from kashop.lib.actor import CLI, Actor
 from kashop.payments.types import Answer, CallbackRequest
@@ -99,7 +99,7 @@ def epay_notice(placed: Placed, *, money: str = "12.50", txn: str = "T1", sign_k
 
 async def call_back(shop: Shop, query: bytes, *, account: str = "epay-main") -> Answer:
     request = CallbackRequest(method="GET", query=query, headers={}, body=b"")
-    return await settle.receive_callback(shop, account, request, ip="198.51.100.1")
+    return await inbox.receive_callback(shop, account, request, ip="198.51.100.1")
 
 
 async def codes_of(shop: Shop, placed: Placed) -> list[str]:

@@ -32,8 +32,10 @@ COPY_PAID = """INSERT INTO events SELECT (SELECT MAX(seq) + 1 FROM events), at, 
 
 SWAPPED_RECEIPT = f"""{FREE_RECEIPTS}
 DELETE FROM receipts WHERE receipt_id = (SELECT receipt_id FROM receipts WHERE source = 'callback' LIMIT 1);
-INSERT INTO receipts SELECT receipt_id + 1000, gateway_id, gateway_txn || 'x', attempt_id, order_id, method, currency,
-  amount_minor, is_counted, source, callback_id, received_at FROM receipts LIMIT 1"""
+INSERT INTO receipts (receipt_id, gateway_id, gateway_txn, attempt_id, order_id, method, currency, amount_minor, counted_minor,
+    source, callback_id, received_at)
+  SELECT receipt_id + 1000, gateway_id, gateway_txn || 'x', attempt_id, order_id, method, currency, amount_minor, counted_minor,
+    source, callback_id, received_at FROM receipts LIMIT 1"""
 STRAY_BATCH = f"""UPDATE codes SET batch_id = 999999 WHERE code_id = {FREE};
 UPDATE batches SET imported = imported - 1 WHERE batch_id = 1"""
 
@@ -71,6 +73,7 @@ CRIMES = [
     ("I-08", "UPDATE orders SET status = 'delivering' WHERE status = 'delivered'; UPDATE order_lines SET delivered = 0"),
     ("I-08", "UPDATE orders SET paid_minor = total_minor WHERE status = 'pending'"),
     ("I-09", f"UPDATE orders SET paid_minor = paid_minor - 1 WHERE order_id = {PAID}"),
+    ("I-09", f"{FREE_RECEIPTS} UPDATE receipts SET counted_minor = 1 WHERE order_id = {PAID}"),
     ("I-09", f"{FREE_RECEIPTS} UPDATE receipts SET amount_minor = 1 WHERE order_id = {PAID}"),
     ("I-09", "UPDATE orders SET status = 'paid' WHERE status = 'pending'"),
     ("I-10", without_constraints("receipts") + "INSERT INTO receipts SELECT * FROM receipts LIMIT 1"),

@@ -76,7 +76,7 @@ def tell(known: dict[str, Any], timezone: str) -> None:
         said = f" ({a['problem']})" if a["problem"] else ""
         show.line(f"  attempt {a['attempt_no']} by {a['gateway']} {a['method']}: {a['status']}, {_money(a['amount'])}{said}")
     for r in known["receipts"]:
-        uncounted = "" if r["is_counted"] else ", not counted"
+        uncounted = "" if r["counted"] else ", not counted"
         show.line(f"  receipt {r['transaction']} by {r['gateway']}: {_money(r['amount'])}, from {r['source']}{uncounted}")
     for e in known["exceptions"]:
         show.line(f"  desk: {e['kind']} since {e['opened_at']}, {'closed: ' + e['reason'] if e['closed_at'] else 'open'}")
@@ -118,7 +118,7 @@ def _receipt(receipt: Receipt, names: dict[int, str]) -> dict[str, Any]:
         "gateway": names.get(receipt.gateway_id),
         "method": receipt.method,
         "amount": show.amount(receipt.amount_minor, receipt.currency),
-        "is_counted": bool(receipt.is_counted),
+        "counted": receipt.counted_minor,
         "source": receipt.source,
         "received_at": rfc3339(receipt.received_at),
     }

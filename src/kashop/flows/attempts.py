@@ -24,15 +24,23 @@ BEGIN_PATIENCE = 16 * SECOND
 """A gateway's client gives up before this (plugins/http.py), so an attempt that is still unbegun then has lost its process."""
 
 
-def open_for(tx: Tx, order_id: int, *, gateway_id: int, method: str, actor: Actor) -> int:
-    """Write down an attempt for what an order still owes; its id."""
+def open_for(tx: Tx, order_id: int, *, gateway_id: int, method: str, actor: Actor, device: str = "") -> int:
+    """Write down an attempt for what an order still owes, as its account bills it; its id."""
     order = orders.get(tx, order_id)
+    account = rules.rules_of(reads.get_gateway(tx, gateway_id))
+    bill = rules.bill(account, order.total_minor - order.paid_minor, order.currency)
+    attempt_no = ids.number("A", tx.now)
+    odd = writes.odd_cents(tx, gateway_id, bill, attempt_no, until=order.expires_at, spread=account.spread_minor)
     draft = AttemptDraft(
-        attempt_no=ids.number("A", tx.now),
+        attempt_no=attempt_no,
         gateway_id=gateway_id,
         method=method,
-        currency=order.currency,
-        amount_minor=order.total_minor - order.paid_minor,
+        currency=bill.currency,
+        amount_minor=bill.amount_minor + odd,
+        due_minor=bill.due_minor,
+        fee_minor=bill.fee_minor,
+        tolerance_minor=0 if odd else bill.tolerance_minor,
+        device=device,
         expires_at=order.expires_at,
         next_query_at=min(tx.now + rules.FIRST_QUERY, order.expires_at),
     )

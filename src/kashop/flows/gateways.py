@@ -9,6 +9,7 @@ from kashop.lib.actor import Actor
 from kashop.lib.errors import FieldError, Invalid, NotFound
 from kashop.payments import reads, writes
 from kashop.payments.rows import GatewayAccount, GatewayDraft
+from kashop.payments.rules import AccountRules
 from kashop.payments.types import Finding, Gateway, GatewayFailed, GatewayType, Method, Option
 from kashop.shop import Shop
 from kashop.vault import Tampered
@@ -35,15 +36,35 @@ async def configure(
     actor: Actor,
     label: str = "",
     is_enabled: bool = True,
+    rules: AccountRules | None = None,
     version: int | None = None,
 ) -> None:
-    """Add an account, or change the one of that name; secret options that are not given keep their value.
+    """Add an account, or change the one of that name; secret options and rules that are not given keep their value.
 
     `version` is what the editor saw: Conflict when it is no longer so. Raises Invalid by option.
     A practice gateway is enabled only in a practice shop.
     """
-    kind = shop.plugins.gateway_types.get(type)
     account = await shop.db.read(reads.find_gateway, name)
+    kind = _kind(shop, name, type, account, is_enabled)
+    merged = _checked(kind, {**_all_options(shop, account), **{k: v.strip() for k, v in options.items()}})
+    shop.plugins.gateway(kind, merged)  # refuses what the gateway cannot work with
+    secret_names = {o.name for o in kind.options if o.is_secret}
+    open_json = msgspec.json.encode({k: v for k, v in merged.items() if k not in secret_names}).decode()
+    secrets = msgspec.json.encode({k: v for k, v in merged.items() if k in secret_names})
+    sealed = shop.keyring.seal_settings(secrets, name=f"gateway/{name}")
+    kept = account.rules if account else "{}"
+    rules_json = kept if rules is None else msgspec.json.encode(rules).decode()
+    draft = GatewayDraft(label=label, options=open_json, secrets=sealed, is_enabled=is_enabled, rules=rules_json)
+    if account is None:
+        await shop.db.write(writes.add_gateway, name, type, draft, actor)
+    else:
+        seen = account.version if version is None else version
+        await shop.db.write(writes.edit_gateway, account.gateway_id, draft, version=seen, actor=actor)
+
+
+def _kind(shop: Shop, name: str, type: str, account: GatewayAccount | None, is_enabled: bool) -> GatewayType:
+    """The type that an account of that name may be. Raises Invalid."""
+    kind = shop.plugins.gateway_types.get(type)
     if not _NAME.fullmatch(name):
         raise Invalid.of("name", "Use 1 to 32 small letters, digits and hyphens.")
     if kind is None:
@@ -53,18 +74,7 @@ async def configure(
         raise Invalid.of("type", "The account {name} is of type {type}: take another name.", name=name, type=account.type)
     if kind.is_practice and is_enabled and not shop.settings.flag("shop.practice"):
         raise Invalid.of("type", "A practice gateway takes no money: it works only in a practice shop.")
-    merged = _checked(kind, {**_all_options(shop, account), **{k: v.strip() for k, v in options.items()}})
-    shop.plugins.gateway(kind, merged)  # refuses what the gateway cannot work with
-    secret_names = {o.name for o in kind.options if o.is_secret}
-    open_json = msgspec.json.encode({k: v for k, v in merged.items() if k not in secret_names}).decode()
-    secrets = msgspec.json.encode({k: v for k, v in merged.items() if k in secret_names})
-    sealed = shop.keyring.seal_settings(secrets, name=f"gateway/{name}")
-    draft = GatewayDraft(label=label, options=open_json, secrets=sealed, is_enabled=is_enabled)
-    if account is None:
-        await shop.db.write(writes.add_gateway, name, type, draft, actor)
-    else:
-        seen = account.version if version is None else version
-        await shop.db.write(writes.edit_gateway, account.gateway_id, draft, version=seen, actor=actor)
+    return kind
 
 
 async def remove(shop: Shop, name: str, actor: Actor) -> None:
@@ -109,7 +119,9 @@ async def set_enabled(shop: Shop, name: str, is_enabled: bool, actor: Actor) -> 
     if account is None:
         raise NotFound("There is no gateway {name}.", name=name)
     if not is_enabled:
-        draft = GatewayDraft(label=account.label, options=account.options, secrets=account.secrets, is_enabled=False)
+        draft = GatewayDraft(
+            label=account.label, options=account.options, secrets=account.secrets, is_enabled=False, rules=account.rules
+        )
         await shop.db.write(writes.edit_gateway, account.gateway_id, draft, version=account.version, actor=actor)
         return
     await configure(shop, name, type=account.type, options={}, actor=actor, label=account.label, is_enabled=is_enabled)

@@ -1,14 +1,12 @@
 """Money arrives: by callback, by query, or by a person's word. It is recorded first; then it finds its order, or the desk.
 
-Always true: a callback is in the inbox before it settles anything; the same payment settles once; only a proved, paid notice
-for this account's own attempt settles anything; strangers cannot fill the disk with what is not believed.
+Always true: the same payment settles once; only a proved, paid notice for this account's own attempt settles anything.
 """
 
 import msgspec
 
 from kashop.db import Tx
 from kashop.delivery import writes as delivery
-from kashop.flows import gateways
 from kashop.inventory import writes as inventory
 from kashop.lib.actor import SYSTEM, Actor
 from kashop.lib.errors import Conflict, Invalid, NotFound, SoldOut, Unavailable
@@ -16,14 +14,10 @@ from kashop.orders import reads as orders_reads
 from kashop.orders import rules as order_rules
 from kashop.orders import writes as orders
 from kashop.orders.types import Order
-from kashop.payments import reads, writes
-from kashop.payments.rows import Attempt, Callback, GatewayAccount
-from kashop.payments.types import Answer, CallbackRequest, Gateway, Notice, Rejected
-from kashop.risk import one_client
+from kashop.payments import reads, rules, writes
+from kashop.payments.rows import Attempt, GatewayAccount
+from kashop.payments.types import Notice
 from kashop.shop import Shop
-
-NOT_BELIEVED = Answer(status=400, body=b"fail")
-"""The answer to a callback for an account that does not exist; every gateway's own rejection is of the same kind."""
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -35,84 +29,6 @@ class Policy(msgspec.Struct, frozen=True):
 def policy(shop: Shop) -> Policy:
     """As the merchant chose."""
     return Policy(shop.settings.text("orders.late_payment") == "deliver")
-
-
-async def receive_callback(shop: Shop, gateway: str, request: CallbackRequest, *, ip: str) -> Answer:
-    """Store a callback, prove it, settle what it says, and answer the gateway in its own words.
-
-    While very many come that nobody believes, only what is proved is stored: real money is never among the rest.
-    """
-    if _is_flooded(shop, ip):
-        account = await shop.db.read(reads.find_gateway, gateway)
-        refusal = _read(shop, account, request)
-        if isinstance(refusal, _Refused):
-            return refusal.answer
-    callback_id, account = await shop.db.write(writes.store_callback, gateway, request, ip=ip)
-    answer, is_believed = await _judge(shop, callback_id, account, request)
-    if not is_believed and not _is_flooded(shop, ip):
-        for subject, most in _flood_marks(ip):
-            shop.limits.take(_REJECTED, subject, most=most, seconds=600)
-    return answer
-
-
-_REJECTED = "rejected callbacks"
-MOST_REJECTED, MOST_REJECTED_OF_ALL = 60, 600
-"""In ten minutes, of one client and of all."""
-
-
-def _flood_marks(ip: str) -> tuple[tuple[str, int], ...]:
-    return (one_client(ip), MOST_REJECTED), ("", MOST_REJECTED_OF_ALL)
-
-
-def _is_flooded(shop: Shop, ip: str) -> bool:
-    return any(shop.limits.is_spent(_REJECTED, subject, most=most, seconds=600) for subject, most in _flood_marks(ip))
-
-
-class _Refused(msgspec.Struct, frozen=True):
-    """Why a callback is not believed, and what its gateway is told."""
-
-    answer: Answer
-    reason: str
-
-
-class _Believed(msgspec.Struct, frozen=True):
-    """What a proved callback says, and who proved it."""
-
-    gateway: Gateway
-    account: GatewayAccount
-    notice: Notice
-
-
-def _read(shop: Shop, account: GatewayAccount | None, request: CallbackRequest) -> _Refused | _Believed:
-    if account is None:
-        return _Refused(NOT_BELIEVED, "unknown_gateway")
-    try:
-        made = gateways.made(shop, account)
-    except NotFound:
-        return _Refused(NOT_BELIEVED, "plugin_missing")
-    try:
-        return _Believed(made, account, made.read_callback(request))
-    except Rejected as rejected:
-        return _Refused(made.rejected, rejected.reason)
-
-
-async def _judge(shop: Shop, callback_id: int, account: GatewayAccount | None, request: CallbackRequest) -> tuple[Answer, bool]:
-    """The answer to a stored callback, and whether it was believed."""
-    read = _read(shop, account, request)
-    if isinstance(read, _Refused):
-        await shop.db.write(writes.judge_callback, callback_id, "rejected", reason=read.reason)
-        return read.answer, False
-    actor = Actor("gateway", read.account.name)
-    verdict = await settle_notice(shop, read.account, read.notice, actor, source="callback", callback_id=callback_id)
-    return (read.gateway.rejected, False) if verdict == "rejected" else (read.gateway.accepted, True)
-
-
-async def reread(shop: Shop, callback: Callback) -> None:
-    """Judge a callback that was left unread, because the process died in between."""
-    account = await shop.db.read(reads.find_gateway, callback.gateway_name)
-    headers = msgspec.json.decode(callback.headers, type=dict[str, str])
-    request = CallbackRequest(method=callback.method, query=callback.query, headers=headers, body=callback.body)
-    await _judge(shop, callback.callback_id, account, request)
 
 
 class _Heard(msgspec.Struct, frozen=True):
@@ -261,8 +177,8 @@ def _confirm(tx: Tx, order_no: str, reference: str, note: str, actor: Actor) -> 
             state="paid",
             attempt_no=attempt.attempt_no,
             gateway_txn=reference,
-            amount_minor=missing,
-            currency=order.currency,
+            amount_minor=rules.asked_for(attempt, missing),
+            currency=attempt.currency,
         )
         if writes.credit(tx, attempt, notice, source="manual", callback_id=None, actor=actor).verdict != "new":
             raise Invalid.of("reference", "This payment was already counted.")

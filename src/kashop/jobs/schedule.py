@@ -8,7 +8,7 @@ import msgspec
 
 from kashop.accounts import writes as accounts
 from kashop.accounts.factors import writes as factors
-from kashop.flows import attempts, checkout, checkpoint, deliver, notices, rotate, settings, settle, supply, vault
+from kashop.flows import attempts, checkout, checkpoint, deliver, inbox, notices, rotate, settings, supply, vault
 from kashop.lib.actor import SYSTEM
 from kashop.lib.clock import DAY, SECOND
 from kashop.notices import writes as notice_writes
@@ -55,7 +55,7 @@ async def read_callbacks(shop: Shop) -> int:
 
 
 async def _reread(shop: Shop, callback: Callback) -> bool:
-    await settle.reread(shop, callback)
+    await inbox.reread(shop, callback)
     return True
 
 

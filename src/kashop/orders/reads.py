@@ -8,7 +8,8 @@ from kashop.orders.types import DeskRow, Line, Order, OrderException, Replay
 def find(db: Reader, order_no: str) -> Order | None:
     """The order of that number."""
     sql = """SELECT order_id, order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
-               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note
+               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note,
+               refunded_minor
              FROM orders WHERE order_no = :order_no"""
     return db.one(sql, Order, order_no=order_no)
 
@@ -16,7 +17,8 @@ def find(db: Reader, order_no: str) -> Order | None:
 def get(db: Reader, order_id: int) -> Order:
     """The order of that id."""
     sql = """SELECT order_id, order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
-               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note
+               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note,
+               refunded_minor
              FROM orders WHERE order_id = :order_id"""
     order = db.one(sql, Order, order_id=order_id)
     if order is None:
@@ -39,14 +41,15 @@ def open_exceptions(db: Reader, order_id: int) -> list[OrderException]:
 
 def exceptions(db: Reader, order_id: int) -> list[OrderException]:
     """What ever was on the desk about an order, oldest first."""
-    sql = """SELECT exception_id, order_id, kind, detail, opened_at, closed_at, closed_by, reason
+    sql = """SELECT exception_id, order_id, kind, detail, opened_at, closed_at, closed_by, reason, owner
              FROM order_exceptions WHERE order_id = :order_id ORDER BY exception_id"""
     return db.all(sql, OrderException, order_id=order_id)
 
 
 def desk(db: Reader, after: int = 0, *, limit: int = 100) -> list[DeskRow]:
     """Open exceptions after a cursor, oldest first."""
-    sql = """SELECT e.exception_id, e.kind, e.detail, e.opened_at, o.order_no, o.status, o.currency, o.total_minor, o.paid_minor
+    sql = """SELECT e.exception_id, e.kind, e.detail, e.opened_at, o.order_no, o.status, o.currency, o.total_minor, o.paid_minor,
+               e.owner
              FROM order_exceptions e JOIN orders o ON o.order_id = e.order_id
              WHERE e.closed_at IS NULL AND e.exception_id > :after ORDER BY e.exception_id LIMIT :limit"""
     return db.all(sql, DeskRow, after=after, limit=limit)
@@ -90,7 +93,8 @@ def count_open_of_kind(db: Reader, kind: str) -> int:
 def of_contact(db: Reader, contact: str, *, limit: int) -> list[Order]:
     """The newest orders of a contact that can be looked up by a password."""
     sql = """SELECT order_id, order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
-               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note
+               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note,
+               refunded_minor
              FROM orders WHERE contact = :contact AND lookup_hash IS NOT NULL ORDER BY order_id DESC LIMIT :limit"""
     return db.all(sql, Order, contact=contact, limit=limit)
 
@@ -98,7 +102,8 @@ def of_contact(db: Reader, contact: str, *, limit: int) -> list[Order]:
 def paid_of_contact(db: Reader, contact: str, *, limit: int) -> list[Order]:
     """The newest of them that were paid: orders that cost a stranger nothing are not among them."""
     sql = """SELECT order_id, order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
-               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note
+               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note,
+               refunded_minor
              FROM orders WHERE contact = :contact AND lookup_hash IS NOT NULL AND paid_minor > 0
              ORDER BY order_id DESC LIMIT :limit"""
     return db.all(sql, Order, contact=contact, limit=limit)
@@ -107,7 +112,8 @@ def paid_of_contact(db: Reader, contact: str, *, limit: int) -> list[Order]:
 def page(db: Reader, before: int, *, limit: int = 50) -> list[Order]:
     """Orders below a cursor (an order id), newest first."""
     sql = """SELECT order_id, order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
-               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note
+               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note,
+               refunded_minor
              FROM orders WHERE order_id < :before ORDER BY order_id DESC LIMIT :limit"""
     return db.all(sql, Order, before=before, limit=limit)
 
@@ -115,7 +121,8 @@ def page(db: Reader, before: int, *, limit: int = 50) -> list[Order]:
 def page_of_status(db: Reader, status: str, before: int, *, limit: int = 50) -> list[Order]:
     """Orders in one state below a cursor, newest first."""
     sql = """SELECT order_id, order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
-               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note
+               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note,
+               refunded_minor
              FROM orders WHERE status = :status AND order_id < :before ORDER BY order_id DESC LIMIT :limit"""
     return db.all(sql, Order, status=status, before=before, limit=limit)
 
@@ -123,7 +130,8 @@ def page_of_status(db: Reader, status: str, before: int, *, limit: int = 50) -> 
 def page_of_contact(db: Reader, contact: str, before: int, *, limit: int = 50) -> list[Order]:
     """Orders of one contact below a cursor, newest first: for staff."""
     sql = """SELECT order_id, order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
-               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note
+               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note,
+               refunded_minor
              FROM orders WHERE contact = :contact AND order_id < :before ORDER BY order_id DESC LIMIT :limit"""
     return db.all(sql, Order, contact=contact, before=before, limit=limit)
 

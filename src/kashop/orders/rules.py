@@ -19,6 +19,13 @@ MOVES: dict[str, frozenset[str]] = {
     "refunded": frozenset(),
 }
 
+EXCEPTIONS = (
+    *("paid_late", "paid_partly", "paid_over", "paid_twice", "mismatch"),  # money that does not fit
+    *("short_of_stock", "sealed", "delivery_failed"),  # goods that could not be handed over
+    *("gateway_unclear", "refund_failed", "refunded_elsewhere", "disputed", "statement"),  # what the gateway says of it
+)
+"""Why an order may be on the desk."""
+
 PAID = ("paid", "delivering", "delivered", "refunded")
 
 

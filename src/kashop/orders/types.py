@@ -4,7 +4,7 @@ import msgspec
 
 
 class Order(msgspec.Struct, frozen=True):
-    """One order. `paid_minor` is the sum of its counted receipts."""
+    """One order. `paid_minor` is the sum of what its receipts count, `refunded_minor` of what went back of it."""
 
     order_id: int
     order_no: str
@@ -25,6 +25,7 @@ class Order(msgspec.Struct, frozen=True):
     delivered_at: int | None
     ended_at: int | None
     note: str
+    refunded_minor: int
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -58,6 +59,7 @@ class OrderException(msgspec.Struct, frozen=True):
     closed_at: int | None
     closed_by: str | None
     reason: str | None
+    owner: str
 
 
 class DeskRow(msgspec.Struct, frozen=True):
@@ -72,6 +74,7 @@ class DeskRow(msgspec.Struct, frozen=True):
     currency: str
     total_minor: int
     paid_minor: int
+    owner: str
 
 
 class LineDraft(msgspec.Struct, frozen=True, kw_only=True):

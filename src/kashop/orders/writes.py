@@ -119,6 +119,8 @@ def mark_progress(tx: Tx, order_id: int, actor: Actor) -> str:
 
 def open_exception(tx: Tx, order_id: int, kind: str, actor: Actor, /, **detail: Any) -> int:
     """Put an order on the desk; an open entry of the same kind is kept and not doubled. The entry's id."""
+    if kind not in rules.EXCEPTIONS:
+        raise LookupError(f"there is no exception {kind!r}")
     sql = "SELECT exception_id FROM order_exceptions WHERE order_id = :order_id AND kind = :kind AND closed_at IS NULL"
     known = tx.value(sql, order_id=order_id, kind=kind)
     if known is not None:

@@ -2,26 +2,26 @@
 
 from kashop.db import Reader
 from kashop.lib.errors import NotFound
-from kashop.payments.rows import Attempt, Callback, GatewayAccount, Receipt
+from kashop.payments.rows import Attempt, Callback, GatewayAccount, Receipt, Refund
 
 
 def gateways(db: Reader) -> list[GatewayAccount]:
     """Every account, in the order buyers see them."""
-    sql = """SELECT gateway_id, name, type, label, options, secrets, is_enabled, position, version FROM gateways
+    sql = """SELECT gateway_id, name, type, label, options, secrets, is_enabled, position, version, rules FROM gateways
              ORDER BY position, gateway_id"""
     return db.all(sql, GatewayAccount)
 
 
 def find_gateway(db: Reader, name: str) -> GatewayAccount | None:
     """The account of that name."""
-    sql = """SELECT gateway_id, name, type, label, options, secrets, is_enabled, position, version FROM gateways
+    sql = """SELECT gateway_id, name, type, label, options, secrets, is_enabled, position, version, rules FROM gateways
              WHERE name = :name"""
     return db.one(sql, GatewayAccount, name=name)
 
 
 def get_gateway(db: Reader, gateway_id: int) -> GatewayAccount:
     """The account of that id."""
-    sql = """SELECT gateway_id, name, type, label, options, secrets, is_enabled, position, version FROM gateways
+    sql = """SELECT gateway_id, name, type, label, options, secrets, is_enabled, position, version, rules FROM gateways
              WHERE gateway_id = :gateway_id"""
     account = db.one(sql, GatewayAccount, gateway_id=gateway_id)
     if account is None:
@@ -32,7 +32,8 @@ def get_gateway(db: Reader, gateway_id: int) -> GatewayAccount:
 def find_attempt(db: Reader, gateway_id: int, attempt_no: str) -> Attempt | None:
     """The attempt of that number, if it is one of this account."""
     sql = """SELECT attempt_id, attempt_no, order_id, gateway_id, method, currency, amount_minor, status, kind, url, qr, fields,
-               gateway_ref, problem, created_at, expires_at, next_query_at, queries, ended_at
+               gateway_ref, problem, created_at, expires_at, next_query_at, queries, ended_at, due_minor, fee_minor,
+               tolerance_minor, coin, coin_amount, vendor_expires_at, device
              FROM attempts WHERE attempt_no = :attempt_no AND gateway_id = :gateway_id"""
     return db.one(sql, Attempt, attempt_no=attempt_no, gateway_id=gateway_id)
 
@@ -40,7 +41,8 @@ def find_attempt(db: Reader, gateway_id: int, attempt_no: str) -> Attempt | None
 def get_attempt(db: Reader, attempt_id: int) -> Attempt:
     """The attempt of that id."""
     sql = """SELECT attempt_id, attempt_no, order_id, gateway_id, method, currency, amount_minor, status, kind, url, qr, fields,
-               gateway_ref, problem, created_at, expires_at, next_query_at, queries, ended_at
+               gateway_ref, problem, created_at, expires_at, next_query_at, queries, ended_at, due_minor, fee_minor,
+               tolerance_minor, coin, coin_amount, vendor_expires_at, device
              FROM attempts WHERE attempt_id = :attempt_id"""
     attempt = db.one(sql, Attempt, attempt_id=attempt_id)
     if attempt is None:
@@ -51,7 +53,8 @@ def get_attempt(db: Reader, attempt_id: int) -> Attempt:
 def attempts(db: Reader, order_id: int) -> list[Attempt]:
     """An order's attempts, oldest first."""
     sql = """SELECT attempt_id, attempt_no, order_id, gateway_id, method, currency, amount_minor, status, kind, url, qr, fields,
-               gateway_ref, problem, created_at, expires_at, next_query_at, queries, ended_at
+               gateway_ref, problem, created_at, expires_at, next_query_at, queries, ended_at, due_minor, fee_minor,
+               tolerance_minor, coin, coin_amount, vendor_expires_at, device
              FROM attempts WHERE order_id = :order_id ORDER BY attempt_id"""
     return db.all(sql, Attempt, order_id=order_id)
 
@@ -65,18 +68,26 @@ def due_queries(db: Reader, *, limit: int) -> list[int]:
 
 def find_receipt(db: Reader, gateway_id: int, gateway_txn: str) -> Receipt | None:
     """The receipt of a vendor's transaction."""
-    sql = """SELECT receipt_id, gateway_id, gateway_txn, attempt_id, order_id, method, currency, amount_minor, is_counted, source,
-               callback_id, received_at
+    sql = """SELECT receipt_id, gateway_id, gateway_txn, attempt_id, order_id, method, currency, amount_minor, counted_minor,
+               source, callback_id, received_at, coin, coin_amount
              FROM receipts WHERE gateway_id = :gateway_id AND gateway_txn = :gateway_txn"""
     return db.one(sql, Receipt, gateway_id=gateway_id, gateway_txn=gateway_txn)
 
 
 def receipts(db: Reader, order_id: int) -> list[Receipt]:
     """The money that arrived for an order, oldest first."""
-    sql = """SELECT receipt_id, gateway_id, gateway_txn, attempt_id, order_id, method, currency, amount_minor, is_counted, source,
-               callback_id, received_at
+    sql = """SELECT receipt_id, gateway_id, gateway_txn, attempt_id, order_id, method, currency, amount_minor, counted_minor,
+               source, callback_id, received_at, coin, coin_amount
              FROM receipts WHERE order_id = :order_id ORDER BY receipt_id"""
     return db.all(sql, Receipt, order_id=order_id)
+
+
+def refunds(db: Reader, order_id: int) -> list[Refund]:
+    """An order's refunds, oldest first."""
+    sql = """SELECT refund_id, refund_no, order_id, receipt_id, gateway_id, way, status, amount_minor, currency, counted_minor,
+               gateway_refund, reason, reference, claim_url, problem, asked_by, created_at, next_try_at, tries, ended_at
+             FROM refunds WHERE order_id = :order_id ORDER BY refund_id"""
+    return db.all(sql, Refund, order_id=order_id)
 
 
 def callbacks_of_order(db: Reader, order_id: int) -> list[Callback]:

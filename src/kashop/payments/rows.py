@@ -6,7 +6,7 @@ from kashop.payments.types import Intent
 
 
 class GatewayAccount(msgspec.Struct, frozen=True):
-    """A configured account of a gateway. `options` is JSON, `secrets` a sealed JSON."""
+    """A configured account of a gateway. `options` and `rules` (AccountRules) are JSON, `secrets` a sealed JSON."""
 
     gateway_id: int
     name: str
@@ -17,6 +17,7 @@ class GatewayAccount(msgspec.Struct, frozen=True):
     is_enabled: int
     position: int
     version: int
+    rules: str = "{}"
 
 
 class GatewayDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,10 +27,11 @@ class GatewayDraft(msgspec.Struct, frozen=True, kw_only=True):
     options: str
     secrets: bytes
     is_enabled: bool
+    rules: str = "{}"
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One try to pay. `fields` is JSON."""
+    """One try to pay: `amount_minor` in `currency` is asked for, `due_minor` of its order is paid by it. `fields` is JSON."""
 
     attempt_id: int
     attempt_no: str
@@ -50,6 +52,13 @@ class Attempt(msgspec.Struct, frozen=True):
     next_query_at: int | None
     queries: int
     ended_at: int | None
+    due_minor: int
+    fee_minor: int
+    tolerance_minor: int
+    coin: str
+    coin_amount: str
+    vendor_expires_at: int
+    device: str
 
     def intent(self, *, title: str, callback_url: str, return_url: str, client_ip: str, locale: str) -> Intent:
         """What the gateway is asked."""
@@ -66,6 +75,7 @@ class Attempt(msgspec.Struct, frozen=True):
             created_at=self.created_at,
             expires_at=self.expires_at,
             gateway_ref=self.gateway_ref,
+            device=self.device or "desktop",
         )
 
 
@@ -77,12 +87,16 @@ class AttemptDraft(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     currency: str
     amount_minor: int
+    due_minor: int
+    fee_minor: int
+    tolerance_minor: int
+    device: str
     expires_at: int
     next_query_at: int | None
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """Money that arrived."""
+    """Money that arrived: `counted_minor` is what it pays of its order, in the order's currency; 0 when it has a flaw."""
 
     receipt_id: int
     gateway_id: int
@@ -92,10 +106,37 @@ class Receipt(msgspec.Struct, frozen=True):
     method: str
     currency: str
     amount_minor: int
-    is_counted: int
+    counted_minor: int
     source: str
     callback_id: int | None
     received_at: int
+    coin: str
+    coin_amount: str
+
+
+class Refund(msgspec.Struct, frozen=True):
+    """Money that goes back, in its receipt's currency; `counted_minor` is its share of what the receipt pays."""
+
+    refund_id: int
+    refund_no: str
+    order_id: int
+    receipt_id: int
+    gateway_id: int
+    way: str
+    status: str
+    amount_minor: int
+    currency: str
+    counted_minor: int
+    gateway_refund: str
+    reason: str
+    reference: str
+    claim_url: str
+    problem: str
+    asked_by: str
+    created_at: int
+    next_try_at: int | None
+    tries: int
+    ended_at: int | None
 
 
 class Callback(msgspec.Struct, frozen=True):

@@ -1,10 +1,12 @@
 """What the payments room speaks of, and the protocol that every gateway keeps.
 
 A gateway turns our intent into a vendor's request and the vendor's words into a Notice. It never sees the database, an order
-or a code, and it decides nothing: whether a notice may settle an order is `payments.rules.judge`.
+or a code, and it decides nothing: whether a notice may settle an order is `payments.rules`. What not every vendor can do
+(refund, close, statement) is an ability, named in its GatewayType.
 """
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -37,7 +39,9 @@ class Method(msgspec.Struct, frozen=True):
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be paid.
 
-    `attempt_no` is ours, unique for ever, ≤ 32 characters of [A-Z0-9]; repeating it must not charge twice.
+    `attempt_no` is ours, unique for ever, ≤ 32 characters of [A-Z0-9]; repeating it must not charge twice. `gateway_ref` is
+    what `begin` gave for it, empty before. `device` tells where the buyer's browser runs: desktop, phone, or inside the app
+    wechat, alipay or qq.
     """
 
     attempt_no: str
@@ -52,12 +56,17 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     expires_at: int
     gateway_ref: str = ""
+    device: str = "desktop"
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
     """How the buyer pays.
 
-    `redirect` goes to `url`; `qr` is shown as a QR code, with `url` as a link for phones; `form` posts `fields` to `url`.
+    `redirect` goes to `url`; `qr` is shown as a QR code, with `url` as a link for phones; `form` posts `fields` to `url`;
+    `transfer` is done by the buyer from his bank or wallet: `fields` are shown as lines to copy (labels are msgids, in their
+    order), with `qr` and `url` if there are any.
+    `coin_amount` (decimal text) of `coin` is what has to be sent to the last digit, when it is not the intent's own amount: a
+    payment of another is not counted. `expires_at` is the vendor's own deadline in milliseconds UTC, 0 when it names none.
     """
 
     kind: str
@@ -65,6 +74,9 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     qr: str = ""
     fields: Mapping[str, str] = {}
     gateway_ref: str = ""
+    coin: str = ""
+    coin_amount: str = ""
+    expires_at: int = 0
 
 
 class CallbackRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,11 +91,29 @@ class CallbackRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
+class RefundWord(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gateway says of one refund.
+
+    `state` is done, pending or failed (with a `problem` in words). `refund_no` is ours, empty when the refund was made
+    elsewhere, such as in the vendor's own pages; `gateway_refund` is the vendor's number. `amount_minor` is that of this refund,
+    0 when the vendor does not say. At `claim_url` the buyer takes the money himself, where a vendor works so.
+    """
+
+    state: str
+    refund_no: str = ""
+    gateway_refund: str = ""
+    amount_minor: int = 0
+    problem: str = ""
+    claim_url: str = ""
+
+
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """What a gateway says of an attempt, once its signature, merchant id and form are proved.
 
-    `state` is paid, pending, failed or closed. `gateway_txn` is the vendor's number of the payment; it, the amount and the
-    currency are set when `state` is paid. `method` is empty when the vendor does not say.
+    `state` is paid, pending, failed, closed, refunded (with `refund`) or disputed (a chargeback). `gateway_txn` is the vendor's
+    number of the payment; it, the amount and the currency are set when `state` is paid. `method` is empty when the vendor does
+    not say. `coin_amount` of `coin` is what was sent, when the vendor says and it is not the amount itself.
+    A notice whose `attempt_no` is empty is genuine and about nothing of ours; it is acknowledged and changes nothing.
     """
 
     state: str
@@ -92,6 +122,11 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     amount_minor: int = 0
     currency: str = ""
     method: str = ""
+    coin: str = ""
+    coin_amount: str = ""
+    refund: RefundWord | None = None
+    is_hint: bool = False
+    """The vendor's word proves who speaks, but not what was paid: the shop asks by `query` and settles only what that says."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,11 +190,87 @@ class Gateway(Protocol):
         ...
 
 
+class RefundAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """Money to send back.
+
+    `refund_no` is ours, unique for ever, ≤ 32 characters of [A-Z0-9]: asking again with it must not refund twice. `payment` is
+    the attempt that was paid, `captured_minor` what came by `gateway_txn`, in `currency` like the amount; `refunded_minor` what
+    went back of it before. `reason` may be shown to the buyer.
+    """
+
+    refund_no: str
+    payment: Intent
+    gateway_txn: str
+    captured_minor: int
+    refunded_minor: int
+    amount_minor: int
+    currency: str
+    reason: str
+    asked_at: int
+
+
+class Refunds(Protocol):
+    """The ability to refund."""
+
+    async def refund(self, ask: RefundAsk) -> RefundWord:
+        """Ask the vendor to send money back. Raises GatewayFailed; when that is unclear the shop asks by `query_refund`."""
+        ...
+
+    async def query_refund(self, ask: RefundAsk) -> RefundWord | None:
+        """What became of a refund; None when the vendor knows nothing of it, so that it may be asked for again (with the same
+        number). Raises GatewayFailed."""
+        ...
+
+
+class Closes(Protocol):
+    """The ability to close an attempt that nobody is to pay any more."""
+
+    async def close(self, intent: Intent) -> None:
+        """Close it; one that is closed or unknown already is fine. Raises GatewayFailed, also when it was paid."""
+        ...
+
+
+class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a vendor's statement. `kind` is payment or refund; amounts are positive; `happened_at` milliseconds UTC.
+
+    A payment has `gateway_txn` and, when the vendor says, `attempt_no`; a refund `refund_no` or `gateway_refund` besides.
+    """
+
+    kind: str
+    gateway_txn: str
+    amount_minor: int
+    currency: str
+    happened_at: int
+    attempt_no: str = ""
+    refund_no: str = ""
+    gateway_refund: str = ""
+    fee_minor: int = 0
+
+
+class States(Protocol):
+    """The ability to give a day's statement."""
+
+    async def statement(self, day: dt.date) -> Sequence[StatementLine] | None:
+        """Every payment and refund of a day (in the type's `statement_zone`); None when it is not ready yet. Raises
+        GatewayFailed."""
+        ...
+
+
+class ReadsStatements(Protocol):
+    """The ability to read a statement file that the merchant downloaded from the vendor."""
+
+    def read_statement(self, content: bytes) -> Sequence[StatementLine]:
+        """The lines of a file. Pure; raises Invalid by the field `file`."""
+        ...
+
+
 class GatewayType(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of gateway that a plugin brings. `make(options, ctx)` gives a Gateway for checked options, or raises Invalid by
     option name.
 
-    `is_practice` gateways take no money: they can only be enabled in a practice shop.
+    `is_practice` gateways take no money: they can only be enabled in a practice shop. `is_manual`: nobody calls back or can be
+    asked; staff say what arrived. The abilities: `refunds` is any (amounts), whole (payments only) or none; `closes`, `states`
+    and `reads_statements` as their protocols. `statement_zone` is the time zone of the vendor's days.
     """
 
     type: str
@@ -169,3 +280,9 @@ class GatewayType(msgspec.Struct, frozen=True, kw_only=True):
     options: tuple[Option, ...]
     make: Any
     is_practice: bool = False
+    is_manual: bool = False
+    refunds: str = "none"
+    closes: bool = False
+    states: bool = False
+    reads_statements: bool = False
+    statement_zone: str = "Asia/Shanghai"

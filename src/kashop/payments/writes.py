@@ -15,8 +15,8 @@ from kashop.payments.types import Begun, CallbackRequest, Notice
 
 def add_gateway(tx: Tx, name: str, type: str, draft: GatewayDraft, actor: Actor) -> int:
     """Configure an account; its id. The flow has checked the options and sealed the secrets."""
-    sql = """INSERT INTO gateways (gateway_id, name, type, label, options, secrets, is_enabled, created_at, updated_at)
-             VALUES (:gateway_id, :name, :type, :label, :options, :secrets, :is_enabled, :now, :now)
+    sql = """INSERT INTO gateways (gateway_id, name, type, label, options, secrets, is_enabled, rules, created_at, updated_at)
+             VALUES (:gateway_id, :name, :type, :label, :options, :secrets, :is_enabled, :rules, :now, :now)
              ON CONFLICT (name) DO NOTHING RETURNING gateway_id"""
     # never an id that was deleted: a running server keeps what it made of each (id, version)
     gateway_id = tx.value(sql, gateway_id=next_id(tx, "gateway"), name=name, type=type, now=tx.now, **_columns(draft))
@@ -29,7 +29,7 @@ def add_gateway(tx: Tx, name: str, type: str, draft: GatewayDraft, actor: Actor)
 def edit_gateway(tx: Tx, gateway_id: int, draft: GatewayDraft, *, version: int, actor: Actor) -> None:
     """Change an account that is still as its editor saw it (`version`). Raises Conflict."""
     sql = """UPDATE gateways SET label = :label, options = :options, secrets = :secrets, is_enabled = :is_enabled,
-               updated_at = :now, version = version + 1
+               rules = :rules, updated_at = :now, version = version + 1
              WHERE gateway_id = :gateway_id AND version = :version"""
     if not tx.run(sql, gateway_id=gateway_id, version=version, now=tx.now, **_columns(draft)):
         raise Conflict("Someone else changed this gateway meanwhile. Reload and try again.", code="changed_meanwhile")
@@ -61,30 +61,50 @@ def _columns(draft: GatewayDraft) -> dict[str, object]:
 
 def open_attempt(tx: Tx, order_id: int, draft: AttemptDraft, actor: Actor) -> int:
     """Write down a try to pay before the gateway hears of it, so that no callback can come too early; its id."""
-    sql = """INSERT INTO attempts (attempt_no, order_id, gateway_id, method, currency, amount_minor, status, created_at,
-               expires_at, next_query_at)
-             VALUES (:attempt_no, :order_id, :gateway_id, :method, :currency, :amount_minor, 'open', :now, :expires_at,
-               :next_query_at)
+    sql = """INSERT INTO attempts (attempt_no, order_id, gateway_id, method, currency, amount_minor, due_minor, fee_minor,
+               tolerance_minor, device, status, created_at, expires_at, next_query_at)
+             VALUES (:attempt_no, :order_id, :gateway_id, :method, :currency, :amount_minor, :due_minor, :fee_minor,
+               :tolerance_minor, :device, 'open', :now, :expires_at, :next_query_at)
              RETURNING attempt_id"""
     attempt_id = int(tx.value(sql, order_id=order_id, now=tx.now, **msgspec.structs.asdict(draft)))
     record(tx, "attempt.opened", actor, ("order", order_id), attempt=draft.attempt_no, gateway=draft.gateway_id)
     return attempt_id
 
 
+def odd_cents(tx: Tx, gateway_id: int, bill: rules.Bill, attempt_no: str, *, until: int, spread: int) -> int:
+    """Cents on top that no other live attempt of the account has, so that a transfer without a reference tells its order.
+
+    An amount stays taken for a day beyond its order's life: late money must not pay another's order. 0 when `spread` is 0.
+    Raises Conflict when every amount is taken.
+    """
+    if not spread:
+        return 0
+    tx.run("DELETE FROM odd_amounts WHERE until < :now", now=tx.now)
+    sql = """INSERT INTO odd_amounts (gateway_id, currency, amount_minor, attempt_no, until)
+             VALUES (:gateway_id, :currency, :amount_minor, :attempt_no, :until) ON CONFLICT DO NOTHING"""
+    first = rules.first_odd(attempt_no, spread)
+    for step in range(spread):
+        odd = (first + step) % spread + 1
+        amount = bill.amount_minor + odd
+        if tx.run(
+            sql,
+            gateway_id=gateway_id,
+            currency=bill.currency,
+            amount_minor=amount,
+            attempt_no=attempt_no,
+            until=until + rules.ODD_AMOUNT_REST,
+        ):
+            return odd
+    raise Conflict("Too many orders wait for a transfer of this amount. Please pay in another way.", code="amounts_taken")
+
+
 def keep_begun(tx: Tx, attempt_id: int, begun: Begun) -> Attempt:
     """Keep how the buyer pays; the attempt then."""
-    sql = """UPDATE attempts SET kind = :kind, url = :url, qr = :qr, fields = :fields, gateway_ref = :gateway_ref, problem = ''
+    sql = """UPDATE attempts SET kind = :kind, url = :url, qr = :qr, fields = :fields, gateway_ref = :gateway_ref, coin = :coin,
+               coin_amount = :coin_amount, vendor_expires_at = :expires_at, problem = ''
              WHERE attempt_id = :attempt_id"""
     fields = msgspec.json.encode(begun.fields).decode()
-    tx.run(
-        sql,
-        attempt_id=attempt_id,
-        kind=begun.kind,
-        url=begun.url,
-        qr=begun.qr,
-        fields=fields,
-        gateway_ref=begun.gateway_ref,
-    )
+    tx.run(sql, attempt_id=attempt_id, **{**msgspec.structs.asdict(begun), "fields": fields})
     return reads.get_attempt(tx, attempt_id)
 
 
@@ -140,6 +160,17 @@ def judge_callback(tx: Tx, callback_id: int, verdict: str, *, reason: str = "", 
     tx.run(sql, callback_id=callback_id, verdict=verdict, reason=reason, attempt_id=attempt_id)
 
 
+def take_hint(tx: Tx, callback_id: int, gateway_id: int, attempt_no: str) -> int | None:
+    """A proved callback asks us to look: its attempt is due for a query; the attempt's id, None when it is not this account's."""
+    attempt = reads.find_attempt(tx, gateway_id, attempt_no)
+    if attempt is None:
+        judge_callback(tx, callback_id, "rejected", reason="unknown_attempt")
+        return None
+    tx.run("UPDATE attempts SET next_query_at = :now WHERE attempt_id = :attempt_id", attempt_id=attempt.attempt_id, now=tx.now)
+    judge_callback(tx, callback_id, "asked", attempt_id=attempt.attempt_id)
+    return attempt.attempt_id
+
+
 def forget_callbacks(tx: Tx, *, rejected_before: int, before: int, limit: int) -> int:
     """Drop callbacks past their keeping; how many."""
     sql = """DELETE FROM callbacks WHERE callback_id IN (
@@ -163,25 +194,9 @@ class Credit(msgspec.Struct, frozen=True):
 def credit(tx: Tx, attempt: Attempt, notice: Notice, *, source: str, callback_id: int | None, actor: Actor) -> Credit:
     """Record money first, once per vendor's transaction, and count it towards its order unless it has a flaw."""
     flaw = rules.flaw(attempt, notice)
-    sql = """INSERT INTO receipts (gateway_id, gateway_txn, attempt_id, order_id, method, currency, amount_minor, is_counted,
-               source, callback_id, received_at)
-             VALUES (:gateway_id, :gateway_txn, :attempt_id, :order_id, :method, :currency, :amount_minor, :is_counted,
-               :source, :callback_id, :now)
-             ON CONFLICT (gateway_id, gateway_txn) DO NOTHING RETURNING receipt_id"""
-    receipt_id = tx.value(
-        sql,
-        gateway_id=attempt.gateway_id,
-        gateway_txn=notice.gateway_txn,
-        attempt_id=attempt.attempt_id,
-        order_id=attempt.order_id,
-        method=notice.method,
-        currency=notice.currency,
-        amount_minor=notice.amount_minor,
-        is_counted=int(not flaw),
-        source=source,
-        callback_id=callback_id,
-        now=tx.now,
-    )
+    asked = rules.Asked(attempt.due_minor, attempt.amount_minor, attempt.tolerance_minor)
+    counted = 0 if flaw else rules.counted(asked, notice.amount_minor)
+    receipt_id = _write_down(tx, attempt, notice, counted, source=source, callback_id=callback_id)
     if receipt_id is None:
         return _known(reads.find_receipt(tx, attempt.gateway_id, notice.gateway_txn), attempt, notice)
     sql = """UPDATE attempts SET status = 'succeeded', ended_at = :now, next_query_at = NULL WHERE attempt_id = :attempt_id"""
@@ -197,7 +212,35 @@ def credit(tx: Tx, attempt: Attempt, notice: Notice, *, source: str, callback_id
         source=source,
         flaw=flaw,
     )
-    return Credit("new", flaw, 0 if flaw else orders.add_money(tx, attempt.order_id, notice.amount_minor))
+    return Credit("new", flaw, orders.add_money(tx, attempt.order_id, counted) if counted else 0)
+
+
+def _write_down(
+    tx: Tx, attempt: Attempt, notice: Notice, counted_minor: int, *, source: str, callback_id: int | None
+) -> int | None:
+    """The receipt's id; None when the vendor's transaction is known already."""
+    sql = """INSERT INTO receipts (gateway_id, gateway_txn, attempt_id, order_id, method, currency, amount_minor, counted_minor,
+               coin, coin_amount, source, callback_id, received_at)
+             VALUES (:gateway_id, :gateway_txn, :attempt_id, :order_id, :method, :currency, :amount_minor, :counted_minor,
+               :coin, :coin_amount, :source, :callback_id, :now)
+             ON CONFLICT (gateway_id, gateway_txn) DO NOTHING RETURNING receipt_id"""
+    receipt_id: int | None = tx.value(
+        sql,
+        gateway_id=attempt.gateway_id,
+        gateway_txn=notice.gateway_txn,
+        attempt_id=attempt.attempt_id,
+        order_id=attempt.order_id,
+        method=notice.method,
+        currency=notice.currency,
+        amount_minor=notice.amount_minor,
+        counted_minor=counted_minor,
+        coin=notice.coin,
+        coin_amount=notice.coin_amount,
+        source=source,
+        callback_id=callback_id,
+        now=tx.now,
+    )
+    return receipt_id
 
 
 def _known(known: Receipt | None, attempt: Attempt, notice: Notice) -> Credit:

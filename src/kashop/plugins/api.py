@@ -27,7 +27,10 @@ from kashop.payments.types import (
     Method,
     Notice,
     Option,
+    RefundAsk,
+    RefundWord,
     Rejected,
+    StatementLine,
 )
 from kashop.plugins.hookspecs import hookimpl
 from kashop.plugins.http import Http, HttpFailed, HttpReply
@@ -71,7 +74,10 @@ __all__ = [
     "Page",
     "PageRequest",
     "PageResponse",
+    "RefundAsk",
+    "RefundWord",
     "Rejected",
+    "StatementLine",
     "Store",
     "_",
     "amount_text",

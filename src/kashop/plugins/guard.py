@@ -3,9 +3,10 @@ failure of the shop.
 """
 
 import asyncio
+import datetime as dt
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar, get_origin
+from typing import Any
 
 import msgspec
 
@@ -17,24 +18,40 @@ from kashop.payments.types import (
     Finding,
     Gateway,
     GatewayFailed,
+    GatewayType,
     Intent,
     Notice,
+    RefundAsk,
+    RefundWord,
     Rejected,
+    StatementLine,
 )
 from kashop.plugins.context import where
 from kashop.plugins.types import Context
 
-T = TypeVar("T")
-
 SECONDS = 25.0
 """For a whole call: beyond what one bounded request takes, since `test` may make several."""
 
-STATES = ("paid", "pending", "failed", "closed")
+STATEMENT_SECONDS = 120.0
+"""A statement of a busy day has many pages."""
+
+STATES = ("paid", "pending", "failed", "closed", "refunded", "disputed")
+REFUND_STATES = ("done", "pending", "failed")
+ABILITIES = {
+    "closes": ("close",),
+    "refunds": ("refund", "query_refund"),
+    "states": ("statement",),
+    "reads_statements": ("read_statement",),
+}
+"""What a type says of itself, and the methods that it must then have."""
 REFUSED = Answer(status=400, body=b"fail")
 
 
 class Guarded:
-    """A Gateway that raises only what the protocol names and gives only what it allows."""
+    """A Gateway that raises only what the protocol names and gives only what it allows.
+
+    It has the method of every ability; to one that its type does not name it answers with GatewayFailed, never unclear.
+    """
 
     def __init__(self, gateway: Gateway, ctx: Context):
         self._gateway = gateway
@@ -45,20 +62,21 @@ class Guarded:
     async def begin(self, intent: Intent) -> Begun:
         """As the protocol says."""
         begun: Begun = await self._asked("begin", partial(self._gateway.begin, intent), Begun)
-        if begun.kind not in ("redirect", "form", "qr") or not (begun.qr if begun.kind == "qr" else begun.url):
+        needed = {"redirect": begun.url, "form": begun.url, "qr": begun.qr, "transfer": begun.fields or begun.qr}
+        if not needed.get(begun.kind):
             raise self._broken("begin", ValueError("no way to pay"))
         return begun
 
     def read_callback(self, request: CallbackRequest) -> Notice:
         """As the protocol says."""
         try:
-            notice = _checked(self._gateway.read_callback(request), Notice)
+            notice: Notice = _checked(self._gateway.read_callback(request), Notice)
         except Rejected:
             raise
         except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything
             self._say("read_callback", error)
             raise Rejected("broken") from None
-        if notice.state not in STATES:
+        if not _is_fit(notice):
             self._say("read_callback", ValueError(notice.state))
             raise Rejected("broken")
         return notice
@@ -66,22 +84,67 @@ class Guarded:
     async def query(self, intent: Intent) -> Notice | None:
         """As the protocol says."""
         notice: Notice | None = await self._asked("query", partial(self._gateway.query, intent), Notice | None)
-        if notice is not None and notice.state not in STATES:
+        if notice is not None and (not _is_fit(notice) or notice.is_hint):
             raise self._broken("query", ValueError(notice.state))
         return notice
+
+    async def refund(self, ask: RefundAsk) -> RefundWord:
+        """As the ability says."""
+        word: RefundWord = await self._able("refund", (ask,), RefundWord)
+        return self._fit_word("refund", word)
+
+    async def query_refund(self, ask: RefundAsk) -> RefundWord | None:
+        """As the ability says."""
+        word: RefundWord | None = await self._able("query_refund", (ask,), RefundWord | None)
+        return None if word is None else self._fit_word("query_refund", word)
+
+    async def close(self, intent: Intent) -> None:
+        """As the ability says."""
+        await self._able("close", (intent,), None)
+
+    async def statement(self, day: dt.date) -> list[StatementLine] | None:
+        """As the ability says."""
+        kind = list[StatementLine] | None
+        lines: list[StatementLine] | None = await self._able("statement", (day,), kind, seconds=STATEMENT_SECONDS)
+        return lines
+
+    def read_statement(self, content: bytes) -> list[StatementLine]:
+        """As the ability says."""
+        if not hasattr(self._gateway, "read_statement"):
+            raise Invalid.of("file", "This gateway reads no statement files of its own.")
+        try:
+            lines: list[StatementLine] = _checked(list(self._gateway.read_statement(content)), list[StatementLine])
+        except Invalid:
+            raise
+        except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything
+            self._say("read_statement", error)
+            raise Invalid.of("file", "This is not a statement of this gateway.") from None
+        return lines
+
+    async def _able(self, verb: str, given: tuple[Any, ...], kind: Any, *, seconds: float = 0) -> Any:
+        method = getattr(self._gateway, verb, None)
+        if method is None:
+            raise GatewayFailed(f"this gateway cannot do this: {verb}")
+        return await self._asked(verb, partial(method, *given), kind, seconds=seconds)
+
+    def _fit_word(self, verb: str, word: RefundWord) -> RefundWord:
+        if word.state not in REFUND_STATES or word.amount_minor < 0:
+            raise self._broken(verb, ValueError(word.state))
+        return word
 
     async def test(self) -> list[Finding]:
         """As the protocol says."""
         findings: list[Finding] = await self._asked("test", self._gateway.test, list[Finding])
         return findings
 
-    async def _asked(self, verb: str, ask: Callable[[], Awaitable[Any]], kind: Any) -> Any:
+    async def _asked(self, verb: str, ask: Callable[[], Awaitable[Any]], kind: Any, *, seconds: float = 0) -> Any:
+        patience = seconds or SECONDS
         try:
-            return _checked(await asyncio.wait_for(ask(), SECONDS), kind)
+            return _checked(await asyncio.wait_for(ask(), patience), kind)
         except GatewayFailed:
             raise
         except TimeoutError:
-            raise GatewayFailed(f"no answer within {SECONDS:g} s", is_unclear=True) from None
+            raise GatewayFailed(f"no answer within {patience:g} s", is_unclear=True) from None
         except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything
             raise self._broken(verb, error) from None
 
@@ -93,20 +156,32 @@ class Guarded:
         self._ctx.log.error("gateway broke its protocol", verb=verb, error=type(error).__name__, where=where(error))
 
 
-def _checked(value: T, kind: Any) -> T:
-    """`value`, once it is of its kind: field types too, since frozen Structs do not check them when made."""
-    msgspec.convert(msgspec.to_builtins(value), kind)
-    if not isinstance(value, get_origin(kind) if get_origin(kind) is list else kind):
-        raise TypeError(f"not a {kind}")
-    return value
+def _checked(value: Any, kind: Any) -> Any:
+    """`value` made anew of its kind, field types checked: frozen Structs do not check them when they are made."""
+    return msgspec.convert(msgspec.to_builtins(value), kind)
 
 
-def made(make: Any, options: dict[str, str], ctx: Context) -> Guarded:
+def _is_fit(notice: Notice) -> bool:
+    told = notice.refund
+    is_refund_fit = told is None or (told.state in REFUND_STATES and told.amount_minor >= 0)
+    return notice.state in STATES and is_refund_fit and (notice.state == "refunded") is (told is not None)
+
+
+def made(kind: GatewayType, options: dict[str, str], ctx: Context) -> Guarded:
     """A gateway made and guarded. Raises Invalid as the gateway does, and for what breaks in it."""
     try:
-        return Guarded(make(options, ctx), ctx)
+        gateway = kind.make(options, ctx)
+        missing = [m for m in _promised(kind) if not hasattr(gateway, m)]
+        if missing:
+            raise TypeError(f"it has no {missing[0]}")
+        return Guarded(gateway, ctx)
     except Invalid:
         raise
     except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything
         ctx.log.error("gateway cannot be made", error=type(error).__name__, where=where(error))
         raise Invalid.of("type", "The plugin {plugin} failed with these options.", plugin=ctx.plugin) from None
+
+
+def _promised(kind: GatewayType) -> list[str]:
+    named = {name: getattr(kind, name) not in (False, "none") for name in ABILITIES}
+    return [method for name, methods in ABILITIES.items() if named[name] for method in methods]

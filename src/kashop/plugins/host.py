@@ -105,7 +105,7 @@ class Host:
         Raises Invalid by option; afterwards it raises only what its protocol names.
         """
         plugin, known = self._gateways[kind if isinstance(kind, str) else kind.type]
-        return guard.made(known.make, dict(options), self._context(plugin))
+        return guard.made(known, dict(options), self._context(plugin))
 
     async def answer(self, plugin: str, request: PageRequest) -> PageResponse:
         """What a plugin's page says: 404 without such a page, 405 for another method, 500 when it breaks."""

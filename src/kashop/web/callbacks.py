@@ -4,7 +4,7 @@ from litestar import Response, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
-from kashop.flows import settle
+from kashop.flows import inbox
 from kashop.payments.types import CallbackRequest
 from kashop.web.sessions import AnyRequest, client_ip, shop_of
 
@@ -20,7 +20,7 @@ async def callback(request: AnyRequest, gateway: FromPath[str]) -> Response[byte
         headers={k: v for k, v in request.headers.items() if k not in _KEPT_BACK},
         body=await request.body(),
     )
-    answer = await settle.receive_callback(shop_of(request), gateway[:64], taken, ip=client_ip(request))
+    answer = await inbox.receive_callback(shop_of(request), gateway[:64], taken, ip=client_ip(request))
     return Response(
         answer.body,
         status_code=answer.status,

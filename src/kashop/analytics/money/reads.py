@@ -6,6 +6,7 @@ from kashop.analytics.types import Witness
 from kashop.db import Reader
 from kashop.lib.clock import MINUTE
 from kashop.payments.reads import gateways
+from kashop.payments.rules import Asked, counted
 from kashop.vault import Keyring, Tampered
 
 
@@ -13,12 +14,33 @@ def paid_before_delivered(db: Reader) -> Witness | None:
     """I-09: an order that counts as paid has receipts for what is due, and what it says was paid is their sum."""
     sql = """SELECT 'order ' || o.order_no AS subject,
                'is ' || o.status || ', due ' || CAST(o.total_minor AS TEXT) || ', says ' || CAST(o.paid_minor AS TEXT)
-                 || ' was paid, receipts ' || CAST(COALESCE(SUM(r.amount_minor), 0) AS TEXT) AS problem
-             FROM orders o LEFT JOIN receipts r ON r.order_id = o.order_id AND r.is_counted = 1 AND r.currency = o.currency
+                 || ' was paid, receipts ' || CAST(COALESCE(SUM(r.counted_minor), 0) AS TEXT) AS problem
+             FROM orders o LEFT JOIN receipts r ON r.order_id = o.order_id
              GROUP BY o.order_no, o.status, o.total_minor, o.paid_minor
-             HAVING COALESCE(SUM(r.amount_minor), 0) <> o.paid_minor
+             HAVING COALESCE(SUM(r.counted_minor), 0) <> o.paid_minor
                OR (o.status IN ('paid', 'delivering', 'delivered', 'refunded') AND o.paid_minor < o.total_minor) LIMIT 1"""
-    return db.one(sql, Witness)
+    return db.one(sql, Witness) or _miscounted(db)
+
+
+def _miscounted(db: Reader) -> Witness | None:
+    """A receipt that counts for something else than its share of what its attempt asked for (docs/decisions/0019)."""
+    sql = """SELECT r.receipt_id, r.amount_minor, r.counted_minor, a.amount_minor AS asked_minor, a.due_minor, a.tolerance_minor
+             FROM receipts r JOIN attempts a ON a.attempt_id = r.attempt_id
+             WHERE r.counted_minor <> 0 AND (r.amount_minor <> a.amount_minor OR r.counted_minor <> a.due_minor)"""
+    for row in db.all(sql, _Counted):
+        asked = Asked(row.due_minor, row.asked_minor, row.tolerance_minor)
+        if row.counted_minor != counted(asked, row.amount_minor):
+            return Witness(f"receipt {row.receipt_id}", f"counts for {row.counted_minor}, which is not its share of what is due")
+    return None
+
+
+class _Counted(msgspec.Struct, frozen=True):
+    receipt_id: int
+    amount_minor: int
+    counted_minor: int
+    asked_minor: int
+    due_minor: int
+    tolerance_minor: int
 
 
 def credited_once(db: Reader) -> Witness | None:
@@ -57,7 +79,7 @@ def odd_money_is_listed(db: Reader) -> Witness | None:
              FROM orders o
              WHERE ((o.paid_minor > 0 AND o.paid_minor < o.total_minor) OR o.paid_minor > o.total_minor
                     OR (o.paid_minor >= o.total_minor AND o.total_minor > 0 AND o.status IN ('expired', 'cancelled'))
-                    OR EXISTS (SELECT 1 FROM receipts r WHERE r.order_id = o.order_id AND r.is_counted = 0))
+                    OR EXISTS (SELECT 1 FROM receipts r WHERE r.order_id = o.order_id AND r.counted_minor = 0))
                AND NOT EXISTS (SELECT 1 FROM order_exceptions e WHERE e.order_id = o.order_id
                                  AND e.kind IN ('paid_partly', 'paid_over', 'paid_twice', 'paid_late', 'mismatch')) LIMIT 1"""
     return db.one(sql, Witness)
@@ -73,7 +95,7 @@ def receipts_fit_their_attempts(db: Reader) -> Witness | None:
                     ELSE 'is counted by another method than its attempt' END AS problem
              FROM receipts r LEFT JOIN attempts a ON a.attempt_id = r.attempt_id
              WHERE a.attempt_id IS NULL OR a.gateway_id <> r.gateway_id OR a.order_id <> r.order_id
-               OR (r.is_counted = 1 AND (a.currency <> r.currency
+               OR (r.counted_minor > 0 AND (a.currency <> r.currency
                                          OR (r.method <> '' AND a.method <> '' AND r.method <> a.method))) LIMIT 1"""
     wrong = db.one(sql, Witness)
     if wrong is not None:

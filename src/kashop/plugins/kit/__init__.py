@@ -12,7 +12,7 @@ Needs pytest with pytest-asyncio in auto mode. `tests/gateways/` holds the two o
 """
 
 from kashop.plugins.kit.contract import GatewayContract
-from kashop.plugins.kit.stage import FixedClock, MemoryStore, Mouth, Stage, open_stage
+from kashop.plugins.kit.stage import FixedClock, MemoryStore, Mouth, Reply, Stage, open_stage
 from kashop.plugins.kit.vendor import Claim, FormVendor, Vendor
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "GatewayContract",
     "MemoryStore",
     "Mouth",
+    "Reply",
     "Stage",
     "Vendor",
     "open_stage",

@@ -48,9 +48,20 @@ class MemoryStore:
         self.texts.pop(named(name), None)
 
 
+class Reply(msgspec.Struct, frozen=True):
+    """An answer over HTTP, with the headers that a vendor signs it by."""
+
+    body: bytes
+    status: int = 200
+    headers: dict[str, str] = {}
+
+
 @dataclass
 class Mouth:
-    """A vendor's HTTP server. Set what it says next; it keeps the request lines and bodies that it heard."""
+    """A vendor's HTTP server. Set what it says next; it keeps the request lines and bodies that it heard.
+
+    `at` holds answers of paths (as prefixes) that stand whatever else it is told to say, such as the one that hands out tokens.
+    """
 
     url: str = ""
     status: int = 200
@@ -62,6 +73,7 @@ class Mouth:
     """The whole heads of the requests."""
     heard: list[tuple[str, bytes]] = field(default_factory=list)
 
+    at: dict[str, Reply] = field(default_factory=dict)
     server: asyncio.Server | None = None
 
     async def open(self) -> None:
@@ -74,10 +86,10 @@ class Mouth:
         if self.server is not None:
             self.server.close()
 
-    def says(self, body: bytes, *, status: int = 200, **headers: str) -> None:
+    def says(self, body: bytes | Reply, *, status: int = 200, **headers: str) -> None:
         """Answer with this from now on."""
-        self.mood, self.status, self.body = "answers", status, body
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        reply = body if isinstance(body, Reply) else Reply(body, status, {k.replace("_", "-"): v for k, v in headers.items()})
+        self.mood, self.status, self.body, self.headers = "answers", reply.status, reply.body, reply.headers
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, one answer."""
@@ -86,26 +98,29 @@ class Mouth:
             self.heads.append(head)
             length = next((int(h[15:]) for h in head.split("\r\n") if h.lower().startswith("content-length:")), 0)
             self.heard.append((head.partition("\r\n")[0], await reader.readexactly(length)))
-            if self.mood == "hangs":
+            path = head.split(" ", 2)[1]
+            fixed = next((reply for prefix, reply in self.at.items() if path.startswith(prefix)), None)
+            if fixed is not None:
+                await _answer(writer, fixed)
+            elif self.mood == "hangs":
                 await reader.read()  # until the client has had enough
-            else:
-                await self._answer(writer)
+            elif self.mood != "hangs_up":
+                reply = Reply(self.body, self.status, self.headers)
+                await _answer(writer, reply, is_endless=self.mood == "endless")
         except (ConnectionError, asyncio.IncompleteReadError):
             self.heard.append(("", b""))  # the client went away, as it should from an endless body
         finally:
             writer.close()
 
-    async def _answer(self, writer: asyncio.StreamWriter) -> None:
-        if self.mood == "hangs_up":
-            return
-        endless = self.mood == "endless"
-        headers = self.headers if endless else {**self.headers, "content-length": str(len(self.body))}
-        lines = [f"HTTP/1.1 {self.status} X", "connection: close", *(f"{k}: {v}" for k, v in headers.items())]
-        writer.write("\r\n".join([*lines, "", ""]).encode() + self.body)
-        while endless:
-            writer.write(b"x" * 65536)
-            await writer.drain()
+
+async def _answer(writer: asyncio.StreamWriter, reply: Reply, *, is_endless: bool = False) -> None:
+    headers = reply.headers if is_endless else {**reply.headers, "content-length": str(len(reply.body))}
+    lines = [f"HTTP/1.1 {reply.status} X", "connection: close", *(f"{k}: {v}" for k, v in headers.items())]
+    writer.write("\r\n".join([*lines, "", ""]).encode() + reply.body)
+    while is_endless:
+        writer.write(b"x" * 65536)
         await writer.drain()
+    await writer.drain()
 
 
 @dataclass

@@ -1,12 +1,13 @@
 """The vendor's side of a gateway, as its author describes it to the contract suite."""
 
+import datetime as dt
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
 import msgspec
 
-from kashop.payments.types import CallbackRequest, GatewayType, Intent
-from kashop.plugins.kit.stage import NOW, Stage
+from kashop.payments.types import CallbackRequest, GatewayType, Intent, RefundAsk, StatementLine
+from kashop.plugins.kit.stage import NOW, Reply, Stage
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -45,20 +46,25 @@ class Vendor:
     """Whether `begin` asks the vendor's server."""
     calls_to_query = False
     """Whether `query` asks the vendor's server."""
+    hints = False
+    """Whether its callbacks only hint at a payment, which a query then proves."""
 
     def options(self, base_url: str) -> dict[str, str]:
         """Good options for an account whose vendor answers at an address."""
         raise NotImplementedError
 
+    def arrange(self, stage: Stage) -> None:
+        """Set the stage before the gateway is made: a vendor's clock, answers that stand whatever else is said."""
+
     def callback(self, claim: Claim) -> CallbackRequest:
         """The callback that the vendor would send."""
         raise NotImplementedError
 
-    def begin_reply(self, intent: Intent) -> bytes:
+    def begin_reply(self, intent: Intent) -> bytes | Reply:
         """What the vendor answers when it takes a payment; needed when `calls_to_begin`."""
         raise NotImplementedError
 
-    def refusal(self, secret: str) -> bytes:
+    def refusal(self, secret: str) -> bytes | Reply:
         """What the vendor answers when it refuses, quoting our secret as careless vendors do; needed when
         it is called.
         """
@@ -67,6 +73,39 @@ class Vendor:
     async def arrange_query(self, stage: Stage, intent: Intent, state: str) -> None:
         """Make the next query find an attempt `paid` (12.50, txn Q1), `unpaid` or `unknown`."""
         raise NotImplementedError
+
+    async def arrange_refund(self, stage: Stage, ask: RefundAsk, state: str) -> None:
+        """Make the next refund end `done`, `pending` or `failed` (refused for good); needed by a type that refunds."""
+        raise NotImplementedError
+
+    async def arrange_refund_query(self, stage: Stage, ask: RefundAsk, state: str) -> None:
+        """Make the next query of a refund find it `done`, `pending`, `failed` or `unknown`."""
+        raise NotImplementedError
+
+    async def arrange_close(self, stage: Stage, intent: Intent, state: str) -> None:
+        """Make the next close meet an attempt that is `open`, `closed`, `unknown` or `paid`; needed by a type that closes."""
+        raise NotImplementedError
+
+    async def arrange_statement(self, stage: Stage, day: dt.date, state: str) -> Sequence[StatementLine]:
+        """Make the statement of a day `ready` (with the lines returned, a payment and a refund at least), `empty` or `unready`;
+        needed by a type that states.
+        """
+        raise NotImplementedError
+
+    def ask(self) -> RefundAsk:
+        """What the suite asks to be refunded: 5.00 of 12.50, or all of it by a type that refunds whole payments only."""
+        amount = 1250 if self.type.refunds == "whole" else 500
+        return RefundAsk(
+            refund_no="R261101TEST0000000001",
+            payment=self.intent(),
+            gateway_txn=Claim().txn,
+            captured_minor=1250,
+            refunded_minor=0,
+            amount_minor=amount,
+            currency=self.currency,
+            reason="测试",
+            asked_at=NOW,
+        )
 
     def intent(self, base_url: str = "https://shop.example") -> Intent:
         """What the suite asks to be paid."""

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from kashop.flows import attempts, checkout, inbox, settle
+from kashop.flows import attempts, checkout, confirm, inbox
 from kashop.flows import settings as settings_flow
 from kashop.flows.checkout import Checkout, Want
 from kashop.lib.actor import CLI, SYSTEM
@@ -153,17 +153,17 @@ async def test_late_money_waits_for_staff_when_the_policy_says_so(shop: Shop, cl
     await checkout.expire(shop, placed.order.order_id, SYSTEM)
     await call_back(shop, epay_notice(placed))
     assert await state(shop, placed) == ("expired", ["paid_late"], 1)
-    assert await settle.confirm(shop, placed.order.order_no, reference="X", note="checked", actor=CLI) == "delivered"
+    assert await confirm.confirm(shop, placed.order.order_no, reference="X", note="checked", actor=CLI) == "delivered"
     assert await state(shop, placed) == ("delivered", [], 1)
 
 
 async def test_a_person_can_vouch_for_a_payment_once(shop: Shop) -> None:
     placed, other = await order(shop, "steam-50"), await order(shop, "steam-50")
     with pytest.raises(Invalid):
-        await settle.confirm(shop, placed.order.order_no, reference="", note="x", actor=CLI)
-    assert await settle.confirm(shop, placed.order.order_no, reference="B7", note="bank slip", actor=CLI) == "delivered"
+        await confirm.confirm(shop, placed.order.order_no, reference="", note="x", actor=CLI)
+    assert await confirm.confirm(shop, placed.order.order_no, reference="B7", note="bank slip", actor=CLI) == "delivered"
     with pytest.raises(Invalid):
-        await settle.confirm(shop, other.order.order_no, reference="B7", note="bank slip", actor=CLI)
+        await confirm.confirm(shop, other.order.order_no, reference="B7", note="bank slip", actor=CLI)
     assert await state(shop, other) == ("pending", [], 0)
 
 
@@ -199,14 +199,14 @@ async def test_strangers_cannot_fill_the_inbox_and_real_money_still_gets_through
 async def test_a_payment_that_a_person_vouched_for_is_taken_when_it_calls_back(shop: Shop) -> None:
     placed = await order(shop, "steam-50")
     await attempts.change(shop, placed.order, gateway="epay-main", method="wxpay", actor=BUYER)
-    await settle.confirm(shop, placed.order.order_no, reference="T1", note="seen in the statement", actor=CLI)
+    await confirm.confirm(shop, placed.order.order_no, reference="T1", note="seen in the statement", actor=CLI)
     assert (await call_back(shop, epay_notice(placed, txn="T1"))).body == b"success"  # it was paid by the first attempt
     assert await state(shop, placed) == ("delivered", [], 1)
 
 
 async def test_the_same_payment_told_with_another_amount_is_put_on_the_desk(shop: Shop) -> None:
     placed = await order(shop, "steam-50")
-    await settle.confirm(shop, placed.order.order_no, reference="T1", note="seen in the statement", actor=CLI)
+    await confirm.confirm(shop, placed.order.order_no, reference="T1", note="seen in the statement", actor=CLI)
     assert (await call_back(shop, epay_notice(placed, txn="T1", money="0.50"))).body == b"success"
     assert await state(shop, placed) == ("delivered", ["mismatch"], 1)
     assert (await verdicts(shop))[0] == ("repeated", "amount")
@@ -227,7 +227,7 @@ async def test_money_is_recorded_even_when_what_follows_it_breaks(shop: Shop) ->
     assert (await call_back(shop, epay_notice(placed))).status == 200
     assert await state(shop, placed) == ("pending", ["delivery_failed"], 1)
     break_by_hand(shop, "UPDATE stock_counts SET held = 1")
-    assert await settle.confirm(shop, placed.order.order_no, reference="X", note="counts mended", actor=CLI) == "delivered"
+    assert await confirm.confirm(shop, placed.order.order_no, reference="X", note="counts mended", actor=CLI) == "delivered"
     assert await state(shop, placed) == ("delivered", [], 1)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from kashop.analytics import INVARIANTS
-from kashop.flows import attempts, checkout, deliver, settings, settle, vault
+from kashop.flows import attempts, checkout, confirm, deliver, settings, vault
 from kashop.inventory import writes as stock_writes
 from kashop.jobs import schedule
 from kashop.lib.actor import CLI
@@ -259,7 +259,7 @@ class Histories(RuleBasedStateMachine):
         order = self.payable[pick % len(self.payable)]
         reference = next(iter(self.model.receipts), "") if is_used else ""
         reference = reference or f"M{self.number()}"
-        work = settle.confirm(self.shop, order.order_no, reference=reference, note="seen on the statement", actor=CLI)
+        work = confirm.confirm(self.shop, order.order_no, reference=reference, note="seen on the statement", actor=CLI)
         if order.status in PAID:
             with pytest.raises(Conflict):
                 self.run(work)

@@ -8,7 +8,8 @@ import rich_click as click
 
 from kashop.cli import frame, order_page, show
 from kashop.db import Reader
-from kashop.flows import checkout, deliver, settle
+from kashop.flows import checkout, deliver
+from kashop.flows import confirm as confirming
 from kashop.lib.errors import Invalid, NotFound
 from kashop.orders import reads
 from kashop.orders.rules import MOVES
@@ -100,7 +101,7 @@ def confirm(*, order_no: str, data: Path, is_json: bool, reference: str, note: s
 
     Example: kashop order confirm K261101… --reference 20261101… --note "seen in the bank's statement"
     """
-    status = frame.run(data, lambda shop: settle.confirm(shop, order_no, reference=reference, note=note, actor=frame.actor()))
+    status = frame.run(data, lambda shop: confirming.confirm(shop, order_no, reference=reference, note=note, actor=frame.actor()))
     show.as_json({"order_no": order_no, "status": status}) if is_json else show.line(f"{order_no} is {status}.")
 
 

@@ -1,4 +1,4 @@
-"""Money arrives: by callback, by query, or by a person's word. It is recorded first; then it finds its order, or the desk.
+"""Money arrives: by callback or by query. It is recorded first; then it finds its order, or the desk.
 
 Always true: the same payment settles once; only a proved, paid notice for this account's own attempt settles anything.
 """
@@ -9,12 +9,12 @@ from kashop.db import Tx
 from kashop.delivery import writes as delivery
 from kashop.inventory import writes as inventory
 from kashop.lib.actor import SYSTEM, Actor
-from kashop.lib.errors import Conflict, Invalid, NotFound, SoldOut, Unavailable
+from kashop.lib.errors import Conflict, SoldOut, Unavailable
 from kashop.orders import reads as orders_reads
 from kashop.orders import rules as order_rules
 from kashop.orders import writes as orders
 from kashop.orders.types import Order
-from kashop.payments import reads, rules, writes
+from kashop.payments import reads, writes
 from kashop.payments.rows import Attempt, GatewayAccount
 from kashop.payments.types import Notice
 from kashop.shop import Shop
@@ -114,12 +114,13 @@ def _find_order(tx: Tx, attempt: Attempt, notice: Notice, late: Policy, actor: A
         missing = order.total_minor - order.paid_minor
         orders.open_exception(tx, order.order_id, "paid_partly", actor, missing=missing, late=order.status != "pending")
     elif order.status == "pending":
-        _pay(tx, order, actor)
+        pay(tx, order, actor)
     else:
         _pay_late(tx, order, late, actor)
 
 
-def _pay(tx: Tx, order: Order, actor: Actor) -> None:
+def pay(tx: Tx, order: Order, actor: Actor) -> None:
+    """An order whose money is there moves on and is delivered. Raises Conflict when it is no longer in that state."""
     if not orders.mark_paid(tx, order.order_id, actor, expected=order.status):
         raise Conflict("This order is in another state than its money.")
     orders.close_exceptions(tx, order.order_id, ("paid_partly",), actor, reason="paid in full")
@@ -131,13 +132,14 @@ def _pay(tx: Tx, order: Order, actor: Actor) -> None:
 def _pay_late(tx: Tx, order: Order, late: Policy, actor: Actor) -> None:
     """Late money: held again and delivered if the policy says so and stock is left; otherwise it waits for staff."""
     exception_id = orders.open_exception(tx, order.order_id, "paid_late", actor, status=order.status)
-    if not late.delivers_late or not _hold_again(tx, order):
+    if not late.delivers_late or not hold_again(tx, order):
         return
-    _pay(tx, order, actor)
+    pay(tx, order, actor)
     orders.close_exception(tx, exception_id, SYSTEM, reason="late payment: delivered from stock by the shop's policy")
 
 
-def _hold_again(tx: Tx, order: Order) -> bool:
+def hold_again(tx: Tx, order: Order) -> bool:
+    """Hold the codes of an order that gave them back, all of them or none; whether stock was left."""
     lines = [line for line in orders_reads.lines(tx, order.order_id) if line.delivery == "auto"]
     taken: list[dict[str, int]] = []
     for line in lines:
@@ -150,43 +152,3 @@ def _hold_again(tx: Tx, order: Order) -> bool:
             return False
         taken.append(place)
     return True
-
-
-async def confirm(shop: Shop, order_no: str, *, reference: str, note: str, actor: Actor) -> str:
-    """A person vouches that the rest of an order was paid (补单); the order's state then. `reference` is the payment's number."""
-    if not 0 < len(reference.strip()) <= 64:
-        raise Invalid.of("reference", "Write the payment's number: 1 to 64 characters.")
-    if not note.strip():
-        raise Invalid.of("note", "Say how you know that it was paid.")
-    return await shop.db.write(_confirm, order_no, reference.strip(), note.strip(), actor)
-
-
-def _confirm(tx: Tx, order_no: str, reference: str, note: str, actor: Actor) -> str:
-    order = orders_reads.find(tx, order_no)
-    if order is None:
-        raise NotFound("There is no order {order_no}.", order_no=order_no)
-    if order.status in order_rules.PAID:
-        raise Conflict("This order is already paid.", code="already_paid")
-    attempts = reads.attempts(tx, order.order_id)
-    if not attempts:
-        raise Conflict("This order never had a payment to confirm.", code="no_attempt")
-    missing = order.total_minor - order.paid_minor
-    attempt = attempts[-1]
-    if missing > 0:
-        notice = Notice(
-            state="paid",
-            attempt_no=attempt.attempt_no,
-            gateway_txn=reference,
-            amount_minor=rules.asked_for(attempt, missing),
-            currency=attempt.currency,
-        )
-        if writes.credit(tx, attempt, notice, source="manual", callback_id=None, actor=actor).verdict != "new":
-            raise Invalid.of("reference", "This payment was already counted.")
-    order = orders_reads.get(tx, order.order_id)
-    if order.status == "pending" or _hold_again(tx, order):
-        _pay(tx, order, actor)
-    else:
-        orders.open_exception(tx, order.order_id, "paid_late", actor, status=order.status)
-        return order.status
-    orders.close_exceptions(tx, order.order_id, ("paid_late", "paid_partly", "gateway_unclear"), actor, reason=note)
-    return orders_reads.get(tx, order.order_id).status

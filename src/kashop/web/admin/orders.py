@@ -13,7 +13,8 @@ from kashop.accounts import reads as accounts
 from kashop.audit import reads as audit
 from kashop.audit.types import Told
 from kashop.db import Reader
-from kashop.flows import attempts, checkout, deliver, settle
+from kashop.flows import attempts, checkout, deliver
+from kashop.flows import confirm as confirming
 from kashop.lib.errors import Conflict, Invalid, NotFound, Refusal
 from kashop.orders import reads as orders
 from kashop.orders import writes as order_writes
@@ -90,7 +91,7 @@ async def confirm(request: AnyRequest, order_no: FromPath[str]) -> Response[byte
     try:
         reference, note = form.text("reference", most=64, least=1), form.text("confirm_note", most=500, least=1)
         form.done()
-        status = await settle.confirm(shop_of(request), order_no, reference=reference, note=note, actor=actor_of(request))
+        status = await confirming.confirm(shop_of(request), order_no, reference=reference, note=note, actor=actor_of(request))
     except Invalid as refused:
         return await _page(request, order_no, again(request, form, refused), 422)
     except Conflict as refused:

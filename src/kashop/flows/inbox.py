@@ -100,7 +100,9 @@ async def reread(shop: Shop, callback: Callback) -> None:
     """Judge a callback that was left unread, because the process died in between."""
     account = await shop.db.read(reads.find_gateway, callback.gateway_name)
     headers = msgspec.json.decode(callback.headers, type=dict[str, str])
-    request = CallbackRequest(method=callback.method, query=callback.query, headers=headers, body=callback.body)
+    request = CallbackRequest(
+        method=callback.method, query=callback.query, headers=headers, body=callback.body, received_at=callback.received_at
+    )
     await _judge(shop, callback.callback_id, account, request)
 
 

@@ -82,13 +82,15 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
 class CallbackRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request that claims to come from the gateway, as received.
 
-    `query` and `body` are raw bytes; header names are lower case.
+    `query` and `body` are raw bytes; header names are lower case. `received_at` is when a stored one came, 0 for one that comes
+    now: where a vendor signs the time, the two are compared.
     """
 
     method: str
     query: bytes
     headers: Mapping[str, str]
     body: bytes
+    received_at: int = 0
 
 
 class RefundWord(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,6 +34,17 @@ from kashop.payments.types import (
 )
 from kashop.plugins.hookspecs import hookimpl
 from kashop.plugins.http import Http, HttpFailed, HttpReply
+from kashop.plugins.rsa import (
+    Certificate,
+    RsaPrivateKey,
+    RsaPublicKey,
+    is_rsa_signed,
+    rsa_key_of,
+    rsa_private_key,
+    rsa_public_key,
+    rsa_sign,
+    x509_certificates,
+)
 from kashop.plugins.types import Context, Log, Page, PageRequest, PageResponse, Store
 from kashop.plugins.wire import form_fields, is_same, minor_units, scrubbed
 
@@ -55,6 +66,7 @@ __all__ = [
     "Answer",
     "Begun",
     "CallbackRequest",
+    "Certificate",
     "Clock",
     "Context",
     "FieldError",
@@ -77,13 +89,21 @@ __all__ = [
     "RefundAsk",
     "RefundWord",
     "Rejected",
+    "RsaPrivateKey",
+    "RsaPublicKey",
     "StatementLine",
     "Store",
     "_",
     "amount_text",
     "form_fields",
     "hookimpl",
+    "is_rsa_signed",
     "is_same",
     "minor_units",
+    "rsa_key_of",
+    "rsa_private_key",
+    "rsa_public_key",
+    "rsa_sign",
     "scrubbed",
+    "x509_certificates",
 ]

@@ -21,7 +21,8 @@ from kashop.plugins.reach import Reach, ReachTransport, Unreachable
 CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 15.0
 DEFAULT_LIMIT = 64 * 1024
-MOST_LIMIT = 1024 * 1024
+MOST_LIMIT = 16 * 1024 * 1024
+"""What a call may ask for at most: the statement of a busy day."""
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) kashop/1"
 """Browser-like: some gateways stand behind a firewall that refuses anything else (protocols/epay.md §3)."""
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from kashop.plugins.http import Http, HttpFailed
+from kashop.plugins.http import MOST_LIMIT, Http, HttpFailed
 from kashop.plugins.kit import Mouth
 
 LONG = f"http://{'a' * 70}.test/"
@@ -71,7 +71,7 @@ async def test_a_large_answer_is_cut_off_at_its_limit(mouth: Mouth, http: Http) 
     with pytest.raises(HttpFailed) as caught:
         await http.get(mouth.url, limit=999)
     assert caught.value.is_unclear
-    mouth.says(b"x" * (1024 * 1024 + 1))
+    mouth.says(b"x" * (MOST_LIMIT + 1))
     with pytest.raises(HttpFailed):
         await http.get(mouth.url, limit=10**9)
 

@@ -11,6 +11,7 @@ Over HTTP, for browsers and by hand: `/simulate` lists what was begun, with a bu
 """
 
 import http.client
+import json
 import threading
 import time
 import urllib.error
@@ -20,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, ClassVar, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from kashop.plugins.kit.desk import Desk
 from kashop.plugins.kit.vendorwords import MOODS, Answered, Asked, Heard, How, Payment, Told
@@ -42,6 +43,7 @@ class Simulator:
     """The type of the accounts that work with it; `method` is one of theirs, `currency` one that they take."""
     method: ClassVar[str] = ""
     currency: ClassVar[str] = "CNY"
+    calls_back: ClassVar[bool] = True
     routes: ClassVar[dict[tuple[str, str], str]] = {}
     refund_state = "done"
     """What becomes of the next refunds: done, pending or failed."""
@@ -83,6 +85,18 @@ class Simulator:
     def is_acknowledged(self, heard: Heard) -> bool:
         """Whether the vendor takes an answer as "heard, do not repeat"."""
         return heard.status == 200
+
+    def decimal(self, amount: str) -> str:
+        """An amount of a payment as decimal text in its currency; vendors that keep minor units convert."""
+        return amount
+
+    def visit(self, kind: str, url: str, fields: str) -> None:
+        """A buyer follows what `begin` gave him: a redirect is opened, a form (JSON fields) is posted."""
+        if kind == "redirect" and url.startswith(self.url):
+            tell(Told("GET", url))
+        elif kind == "form" and url.startswith(self.url):
+            headers = {"content-type": "application/x-www-form-urlencoded"}
+            tell(Told("POST", url, headers, urlencode(json.loads(fields)).encode()))
 
     # What befalls a payment
 

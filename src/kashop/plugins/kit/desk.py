@@ -3,7 +3,7 @@
 import html
 from typing import Any, ClassVar, Protocol
 
-from kashop.plugins.kit.vendorwords import MOODS, Answered, Asked, Heard, How, Payment
+from kashop.plugins.kit.vendorwords import MOODS, Answered, Asked, Heard, How, Payment, scaled
 
 
 class Desked(Protocol):
@@ -108,14 +108,6 @@ class Desk:
             f"<section><h2>{html.escape(payment.amount)} {html.escape(payment.currency)}</h2>"
             f"<p>{html.escape(payment.attempt_no)} · {html.escape(payment.state)} · {heard}</p>{forms}</section>"
         )
-
-
-def scaled(amount: str, share: str) -> str:
-    """So many times an amount, with the amount's own places, rounded down."""
-    whole, _, part = amount.partition(".")
-    units = int(float(share) * 1000) * int(whole + part) // 1000
-    text = str(units).rjust(len(part) + 1, "0")
-    return f"{text[: len(text) - len(part)]}.{text[len(text) - len(part) :]}" if part else text
 
 
 def _plain(payment: Payment) -> dict[str, Any]:

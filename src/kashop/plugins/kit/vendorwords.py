@@ -126,3 +126,11 @@ class How:
     delay: float = 0.0
     lose: bool = False
     forge: str = ""
+
+
+def scaled(amount: str, share: str) -> str:
+    """So many times an amount, with the amount's own places, rounded down."""
+    whole, _, part = amount.partition(".")
+    units = int(float(share) * 1000) * int(whole + part) // 1000
+    text = str(units).rjust(len(part) + 1, "0")
+    return f"{text[: len(text) - len(part)]}.{text[len(text) - len(part) :]}" if part else text

@@ -12,7 +12,7 @@ import rich_click as click
 from kashop.catalog import reads as catalog
 from kashop.catalog import writes as catalog_writes
 from kashop.catalog.types import ProductDraft
-from kashop.cli import admin, demo_goods, frame, serve, show
+from kashop.cli import admin, demo_gateways, demo_goods, frame, serve, show
 from kashop.cli.init import OWNER
 from kashop.db import Reader, Tx, migrate
 from kashop.db.sqlite import SqliteDb
@@ -24,6 +24,7 @@ from kashop.lib.actor import CLI
 from kashop.lib.clock import SystemClock
 from kashop.lib.errors import Conflict
 from kashop.payments import reads as payments
+from kashop.plugins.kit.simulator import Simulator
 from kashop.settings.config import Config
 from kashop.shop import Shop
 from kashop.vault import reads as vault
@@ -44,10 +45,13 @@ GATEWAYS = (("practice", "模拟收银台"), ("practice-2", "备用模拟通道"
 @click.option("--host", help="Where to listen; 127.0.0.1 unless configured.")
 @click.option("--port", type=click.IntRange(0, 65535), help="8000 unless configured; 0 takes a free one.")
 @click.option("--no-serve", is_flag=True, help="Only make it.")
-def demo(*, data: Path, host: str | None, port: int | None, no_serve: bool) -> None:
+@click.option("--gateways", "with_vendors", is_flag=True, help="Every gateway of the box too, with a simulated vendor.")
+def demo(*, data: Path, host: str | None, port: int | None, no_serve: bool, with_vendors: bool) -> None:
     """Run a practice shop: goods, random codes, and a cashier that takes no money.
 
     Prints the addresses of the storefront and the panel, and a one-time log-in for its owner.
+
+    With --gateways the address of each simulated vendor is printed too: its page pays, loses, repeats and forges.
 
     Example: kashop demo --port 8000
     """
@@ -57,11 +61,12 @@ def demo(*, data: Path, host: str | None, port: int | None, no_serve: bool) -> N
         charter = Charter(owner=OWNER, shop_name=demo_goods.SHOP_NAME, is_practice=True)
         show.aside(f"Making a practice shop in {config.data} …")
         asyncio.run(found(config, charter))
-    asyncio.run(_furnish(config))
-    if no_serve:
-        show.line(f"The practice shop is in {config.data}: kashop serve --data {config.data}")
-    else:
-        serve.work(config, welcome=_welcome)
+    with demo_gateways.vendors(are_wanted=with_vendors) as at_work:
+        asyncio.run(_furnish(config, at_work))
+        if no_serve:
+            show.line(f"The practice shop is in {config.data}: kashop serve --data {config.data}")
+        else:
+            serve.work(config, welcome=_welcome)
 
 
 async def _is_founded(config: Config) -> bool:
@@ -75,7 +80,7 @@ async def _is_founded(config: Config) -> bool:
         await db.close()
 
 
-async def _furnish(config: Config) -> None:
+async def _furnish(config: Config, at_work: list[Simulator]) -> None:
     shop = await Shop.open(config, is_server=True)
     try:
         if not shop.settings.flag("shop.practice"):
@@ -88,6 +93,9 @@ async def _furnish(config: Config) -> None:
         for name, label in GATEWAYS:
             if await shop.db.read(payments.find_gateway, name) is None:
                 await gateways.configure(shop, name, type="practice", options={}, actor=CLI, label=label)
+        await demo_gateways.configure(shop, at_work)
+        for vendor in at_work:
+            show.line(f"  {vendor.name:<12} {vendor.url}simulate")
     finally:
         await shop.close()
 

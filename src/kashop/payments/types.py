@@ -254,7 +254,7 @@ class States(Protocol):
 
     async def statement(self, day: dt.date) -> Sequence[StatementLine] | None:
         """Every payment and refund of a day (in the type's `statement_zone`); None when it is not ready yet. Raises
-        GatewayFailed."""
+        GatewayFailed. Refunds are left out by a type without `states_refunds`: their absence means nothing then."""
         ...
 
 
@@ -272,7 +272,8 @@ class GatewayType(msgspec.Struct, frozen=True, kw_only=True):
 
     `is_practice` gateways take no money: they can only be enabled in a practice shop. `is_manual`: nobody calls back or can be
     asked; staff say what arrived. The abilities: `refunds` is any (amounts), whole (payments only) or none; `closes`, `states`
-    and `reads_statements` as their protocols. `statement_zone` is the time zone of the vendor's days.
+    and `reads_statements` as their protocols. `statement_zone` is the time zone of the vendor's days; a type without
+    `states_refunds` lists payments alone.
     """
 
     type: str
@@ -286,5 +287,6 @@ class GatewayType(msgspec.Struct, frozen=True, kw_only=True):
     refunds: str = "none"
     closes: bool = False
     states: bool = False
+    states_refunds: bool = True
     reads_statements: bool = False
     statement_zone: str = "Asia/Shanghai"

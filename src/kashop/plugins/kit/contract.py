@@ -102,6 +102,7 @@ class GatewayContract(Abilities):
     # Callbacks
 
     async def test_a_genuine_callback_is_believed(self) -> None:
+        self._calls_back()
         claim = Claim(method=self.vendor.method)
         async with self.stage() as (gateway, _):
             notice = gateway.read_callback(self.vendor.callback(claim))
@@ -115,6 +116,7 @@ class GatewayContract(Abilities):
         assert notice.method in ("", self.vendor.method)
 
     async def test_amounts_are_read_exactly(self) -> None:
+        self._calls_back()
         if self.vendor.hints:
             pytest.skip("its callbacks only hint")
         async with self.stage() as (gateway, _):
@@ -123,6 +125,7 @@ class GatewayContract(Abilities):
                 assert notice.amount_minor == minor_units(amount, self.vendor.currency)
 
     async def test_strange_amounts_pay_nothing(self) -> None:
+        self._calls_back()
         if self.vendor.hints:
             pytest.skip("its callbacks only hint")
         async with self.stage() as (gateway, _):
@@ -130,8 +133,11 @@ class GatewayContract(Abilities):
                 self.rejects(gateway, self.vendor.callback(Claim(amount=amount)))
 
     async def test_only_the_paid_state_pays(self) -> None:
+        self._calls_back()
         if self.vendor.hints:
             pytest.skip("its callbacks only hint")
+        if self.vendor.only_tells_payments:
+            pytest.skip("its callbacks name no state: each is a payment")
         async with self.stage() as (gateway, _):
             assert self.vendor.unpaid
             for word in self.vendor.unpaid:
@@ -140,15 +146,18 @@ class GatewayContract(Abilities):
                 assert notice.amount_minor == 0
 
     async def test_another_merchants_genuine_callback_is_rejected(self) -> None:
+        self._calls_back()
         async with self.stage() as (gateway, _):
             assert self.rejects(gateway, self.vendor.callback(Claim(merchant="9999"))) == "merchant"
 
     async def test_a_strange_attempt_number_is_rejected(self) -> None:
+        self._calls_back()
         async with self.stage() as (gateway, _):
             for number in ("", "a", "A" * 33, "A 1", "A1\n", "../A1", "Ａ１", "A1'--"):
                 self.rejects(gateway, self.vendor.callback(Claim(attempt_no=number)))
 
     async def test_noise_is_rejected(self) -> None:
+        self._calls_back()
         dice = random.Random(4711)  # noqa: S311 - a repeatable test
         async with self.stage() as (gateway, _):
             genuine = self.vendor.callback(Claim())
@@ -159,6 +168,7 @@ class GatewayContract(Abilities):
                 self.rejects(gateway, _carrying(genuine, _content(genuine)[:cut] + noise))
 
     async def test_a_huge_callback_is_rejected_quickly(self) -> None:
+        self._calls_back()
         async with self.stage() as (gateway, _):
             genuine = self.vendor.callback(Claim())
             began = time.monotonic()
@@ -167,9 +177,19 @@ class GatewayContract(Abilities):
             assert time.monotonic() - began < 5
 
     async def test_other_http_methods_are_rejected(self) -> None:
+        self._calls_back()
         async with self.stage() as (gateway, _):
             for method in ("PUT", "DELETE", "HEAD", "get", ""):
                 self.rejects(gateway, msgspec.structs.replace(self.vendor.callback(Claim()), method=method))
+
+    async def test_a_vendor_that_never_calls_back_is_never_believed(self) -> None:
+        if self.vendor.calls_back:
+            pytest.skip("its vendor calls back")
+        async with self.stage() as (gateway, _):
+            for content in (b"", b"state=paid&no=A1&amount=12.50", b'{"state":"paid"}', b"\xff", b"x" * 100_000):
+                for method in ("GET", "POST"):
+                    request = CallbackRequest(method=method, query=content, headers={}, body=content)
+                    self.rejects(gateway, request)
 
     # Callbacks of signed fields
 
@@ -248,7 +268,8 @@ class GatewayContract(Abilities):
     # Asking
 
     async def test_a_query_finds_what_became_of_an_attempt(self) -> None:
-        for state, expected in (("paid", "paid"), ("unpaid", "pending"), ("unknown", None)):
+        told = (("paid", "paid"), ("unpaid", "pending"), ("unknown", None))
+        for state, expected in told if self.vendor.can_be_asked else told[2:]:
             async with self.stage() as (gateway, stage):
                 intent = self.vendor.intent()
                 await self.vendor.arrange_query(stage, intent, state)
@@ -303,6 +324,10 @@ class GatewayContract(Abilities):
         assert not [line for line, _ in mouth.heard if "elsewhere" in line], "a redirect is not followed"
         await mouth.close()
         await self.fails(ask, is_unclear=False)
+
+    def _calls_back(self) -> None:
+        if not self.vendor.calls_back:
+            pytest.skip("its vendor never calls back")
 
     def _form(self) -> FormVendor:
         if not isinstance(self.vendor, FormVendor):

@@ -47,6 +47,8 @@ class Simulator:
     routes: ClassVar[dict[tuple[str, str], str]] = {}
     refund_state = "done"
     """What becomes of the next refunds: done, pending or failed."""
+    clock: Callable[[], float] = staticmethod(time.time)
+    """The vendor's time in seconds; a test whose shop lives at another time sets it."""
 
     def __init__(self, *, port: int = 0) -> None:
         self.payments: dict[str, Payment] = {}
@@ -120,7 +122,7 @@ class Simulator:
             if how.state == "paid" and not how.forge:
                 payment.state, payment.paid_amount = "paid", how.amount or payment.amount
                 payment.txn = how.txn or payment.txn or self.number("T")
-                payment.paid_at = payment.paid_at or time.time()
+                payment.paid_at = payment.paid_at or self.clock()
             elif how.state == "closed" and payment.state == "open":
                 payment.state = "closed"
         if how.lose:
@@ -154,7 +156,7 @@ class Simulator:
         """A number of the vendor's, unique and rising."""
         with self.lock:
             self._number += 1
-            return f"{prefix}{time.strftime('%Y%m%d%H%M%S')}{self._number:06d}"
+            return f"{prefix}{time.strftime('%Y%m%d%H%M%S', time.gmtime(self.clock()))}{self._number:06d}"
 
     def cashier(self, payment: Payment) -> str:
         """The address of the page on which a buyer pays."""

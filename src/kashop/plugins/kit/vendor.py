@@ -46,8 +46,18 @@ class Vendor:
     """Whether `begin` asks the vendor's server."""
     calls_to_query = False
     """Whether `query` asks the vendor's server."""
+    calls_back = True
+    """Whether it calls back at all."""
+    can_be_asked = True
+    """Whether a query can tell more than nothing."""
     hints = False
     """Whether its callbacks only hint at a payment, which a query then proves."""
+    only_tells_payments = False
+    """Whether its callbacks name no state, since it calls back about payments alone."""
+    refund_ends: tuple[str, ...] = ("done", "pending", "failed")
+    """How a refund may end at once; a vendor without a queue knows no `pending`."""
+    refund_findings: tuple[str, ...] = ("done", "pending", "failed", "unknown")
+    """What a query of a refund may find."""
 
     def options(self, base_url: str) -> dict[str, str]:
         """Good options for an account whose vendor answers at an address."""

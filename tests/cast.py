@@ -8,9 +8,10 @@ from urllib.parse import urlencode
 
 from kashop.catalog import writes as catalog
 from kashop.catalog.types import ProductDraft, SkuDraft
-from kashop.flows import checkout, deliver, gateways, inbox, restock
+from kashop.flows import checkout, deliver, gateways, inbox, offers, restock
 from kashop.flows.checkout import Checkout, Placed, Want
 from kashop.lib.actor import CLI, Actor
+from kashop.payments import reads as payments
 from kashop.payments.types import Answer, CallbackRequest
 from kashop.settings.config import Config, load
 from kashop.shop import Shop
@@ -57,6 +58,12 @@ async def stock(shop: Shop, slug: str, codes: list[str]) -> restock.Report:
 
 async def add_epay(shop: Shop, name: str = "epay-main", **options: str) -> None:
     await gateways.configure(shop, name, type="epay", options={**EPAY, **options}, actor=CLI)
+
+
+async def ways_to_pay(shop: Shop) -> list[offers.Choice]:
+    """What is offered for an order of 12.50."""
+    wanted = offers.Basket(products=(), categories=(), least_minor=1250, most_minor=1250)
+    return offers.on_offer(shop, await shop.db.read(payments.gateways), wanted, offers.NOBODY)
 
 
 def wish(slug: str, quantity: int = 1, **more: object) -> Checkout:

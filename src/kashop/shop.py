@@ -15,6 +15,7 @@ from kashop.db.locks import ServerLock
 from kashop.db.sqlite import SqliteDb
 from kashop.lib.clock import Clock, SystemClock
 from kashop.lib.errors import Unavailable
+from kashop.payments.failures import Failures
 from kashop.payments.types import Gateway
 from kashop.plugins.context import context_maker
 from kashop.plugins.host import Host
@@ -39,6 +40,8 @@ class Shop:
     keyring: Keyring
     plugins: Host
     limits: Limits
+    failures: Failures
+    """Which gateway accounts failed lately."""
     staff_passwords: Passwords
     lookup_passwords: Passwords
     gateways: dict[tuple[int, int], Gateway] = field(default_factory=dict)
@@ -82,6 +85,7 @@ class Shop:
             keyring=keys,
             plugins=host,
             limits=Limits(clock),
+            failures=Failures(clock),
             staff_passwords=Passwords.for_staff(),
             lookup_passwords=Passwords.for_lookup(),
             server_lock=lock,

@@ -5,13 +5,13 @@ import html
 import pytest
 
 from kashop.catalog import reads, writes
-from kashop.flows import gateways, products
+from kashop.flows import products
 from kashop.lib.actor import CLI
 from kashop.orders import reads as orders
 from kashop.payments import reads as payments
 from kashop.shop import Shop
 from tests.admin.desk import Desk, value_of
-from tests.cast import add_epay, add_product, order
+from tests.cast import add_epay, add_product, order, ways_to_pay
 
 SAVED_FIRST = "Someone else saved this while you were at it"
 
@@ -87,7 +87,7 @@ async def test_f06_a_gateway(shop: Shop, owner: Desk) -> None:
     assert account.label == "Theirs"
     again = await owner.post("/admin/gateways/epay-main", {**form, "version": value_of(stale, "version")})
     assert again.status_code == 303
-    assert next(c.account_label for c in await gateways.choices(shop)) == "Mine"
+    assert next(c.account_label for c in await ways_to_pay(shop)) == "Mine"
 
 
 async def test_f06_a_note_on_an_order(shop: Shop, owner: Desk) -> None:

@@ -5,7 +5,6 @@ import re
 import msgspec
 import pytest
 
-from kashop.flows import gateways
 from kashop.lib.actor import CLI
 from kashop.payments import reads as payments
 from kashop.settings import reads as stored
@@ -13,7 +12,7 @@ from kashop.settings import writes as settings_writes
 from kashop.shop import Shop
 from kashop.web.edge import Edge
 from tests.admin.desk import Desk, complaints
-from tests.cast import TestClock, add_epay
+from tests.cast import TestClock, add_epay, ways_to_pay
 
 EPAY = {
     "name": "epay-main",
@@ -77,9 +76,9 @@ async def test_a_name_in_use_or_a_missing_option_is_refused(shop: Shop, owner: D
 async def test_a_gateway_is_switched_off_and_on(shop: Shop, owner: Desk) -> None:
     await add_epay(shop)
     assert (await owner.post("/admin/gateways/epay-main/disable")).status_code == 303
-    assert await gateways.choices(shop) == []
+    assert await ways_to_pay(shop) == []
     assert (await owner.post("/admin/gateways/epay-main/enable")).status_code == 303
-    assert await gateways.choices(shop)
+    assert await ways_to_pay(shop)
     assert (await owner.post("/admin/gateways/nobody/enable")).status_code == 404
 
 
@@ -90,7 +89,7 @@ async def test_a_real_shop_takes_no_practice_money(shop: Shop, owner: Desk) -> N
     form = await options(owner, "/admin/gateways/new/practice")
     refused = await owner.post("/admin/gateways/new/practice", {**form, "name": "practice", "is_enabled": "1"})
     assert refused.status_code == 422
-    assert await gateways.choices(shop) == []
+    assert await ways_to_pay(shop) == []
 
 
 async def test_settings_are_changed_all_or_none(shop: Shop, owner: Desk) -> None:

@@ -27,7 +27,7 @@ def test_money_counts_in_proportion(came: int, pays: int) -> None:
 
 
 def test_an_account_admits_what_its_rules_allow() -> None:
-    order = {"total_minor": 1250, "products": ["steam"], "categories": ["games"]}
+    order = {"total_minor": 1250, "products": ["steam"], "categories": [("games",)]}
     assert admits(AccountRules(), **order)
     assert admits(AccountRules(least_minor=1250, most_minor=1250), **order)
     assert not admits(AccountRules(least_minor=1251), **order)
@@ -37,6 +37,8 @@ def test_an_account_admits_what_its_rules_allow() -> None:
     assert not admits(AccountRules(products=("other",), categories=("books",)), **order)
     assert not admits(AccountRules(audience="staff"), **order)
     assert admits(AccountRules(audience="staff"), **order, is_staff=True)
+    assert admits(AccountRules(least_minor=3000), **order, up_to=3000), "a larger order of the same product would fit"
+    assert not admits(AccountRules(least_minor=3001), **order, up_to=3000)
 
 
 async def charging(shop: Shop, rules: AccountRules) -> None:

@@ -94,7 +94,14 @@ SHELVES = (
 
 PAYMENTS = (
     PayChoice(value="epay-main:alipay", label="支付宝", icon="alipay", is_chosen=True),
-    PayChoice(value="epay-main:wxpay", label="微信支付", icon="wxpay"),
+    PayChoice(
+        value="epay-main:wxpay",
+        label="微信支付",
+        icon="wxpay",
+        note="手续费 0.6% + ¥0.10 · 满 ¥10.00 可用",
+        fee_bp=60,
+        fee_fixed=10,
+    ),
     PayChoice(value="practice:", label="练习收银台", icon="practice", is_practice=True),
 )
 
@@ -184,8 +191,21 @@ SHOWN = replace(
     lines=(replace(LINE, delivered=2, codes=CODES, instructions="打开 **Steam** → 账户明细 → 兑换充值码"),),
 )
 QR = PaymentView(
-    kind="qr", label="支付宝", icon="alipay", qr="https://qr.example/bax00000000000000000000", url="alipays://pay?x=1"
-)
+    kind="qr", label="支付宝", icon="alipay", method="alipay", qr="https://qr.example/bax00000000000000000000",
+    url="alipays://pay?x=1", amount=cny("105.60"), fee=cny("0"), again="epay-main:alipay",
+)  # fmt: skip
+TRANSFER = replace(
+    QR, kind="transfer", label="银行转账", icon="transfer", method="transfer", qr="", url="", amount=cny("105.63"), is_exact=True,
+    fields=(
+        ("收款户名", "某某网络科技（北京）有限公司"), ("收款账号", "6222 0212 0001 2345 678"),
+        ("开户行", "中国工商银行北京中关村支行"), ("附言", "K261118F3GH7"),
+    ),
+)  # fmt: skip
+COIN = replace(
+    TRANSFER, label="USDT（TRC20）", icon="usdt", method="usdt", qr="TXxx1hZ9pJ6Vb2Q8uYd4nR7kWmE3sLfGc5", fee=cny("1.05"),
+    amount=Money(1481, "USD"), coin="USDT", coin_amount="14.810037",
+    fields=(("收款地址", "TXxx1hZ9pJ6Vb2Q8uYd4nR7kWmE3sLfGc5"), ("网络", "TRON (TRC20)")),
+)  # fmt: skip
 CASHIER = Cashier(order=ORDER, due=ORDER.total, payment=QR, choices=PAYMENTS[1:], seconds_left=872)
 
 
@@ -237,6 +257,12 @@ STATES: dict[str, tuple[str, Struct]] = {
             payment=replace(QR, kind="form", url="https://pay.example/submit.php", fields=(("pid", "1001"), ("sign", '"<&'))),
         ),
     ),
+    "cashier-phone": ("cashier.html", replace(CASHIER, is_phone=True)),
+    "cashier-fee": ("cashier.html", replace(CASHIER, payment=replace(QR, amount=cny("107.71"), fee=cny("2.11")))),
+    "cashier-transfer": ("cashier.html", replace(CASHIER, payment=TRANSFER)),
+    "cashier-coin": ("cashier.html", replace(CASHIER, payment=COIN, is_phone=True)),
+    "cashier-lapsed": ("cashier.html", replace(CASHIER, payment=replace(QR, kind="lapsed"))),
+    "cashier-wechat": ("cashier.html", replace(CASHIER, app="wechat", is_phone=True)),
     "cashier-failed": ("cashier.html", replace(CASHIER, payment=replace(QR, kind="failed"), note="还没有收到款项，请稍候再试。")),
     "cashier-none": ("cashier.html", replace(CASHIER, payment=PaymentView(kind="none"))),
     "cashier-part": ("cashier.html", replace(CASHIER, order=replace(ORDER, paid=cny("50")), due=cny("55.60"))),

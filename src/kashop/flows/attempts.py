@@ -1,25 +1,31 @@
 """Tries to pay: begin one at its gateway, change to another, and ask the gateway what became of it."""
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
+from kashop.catalog import reads as catalog
 from kashop.db import Reader, Tx
-from kashop.flows import gateways, settle
+from kashop.flows import gateways, offers, settle
+from kashop.flows.offers import NOBODY, Visitor
 from kashop.lib import ids
 from kashop.lib.actor import Actor
 from kashop.lib.clock import SECOND
-from kashop.lib.errors import Conflict, Invalid, NotFound
+from kashop.lib.errors import Conflict, NotFound
 from kashop.orders import reads as orders
 from kashop.orders.types import Order
 from kashop.payments import reads, rules, writes
 from kashop.payments.rows import Attempt, AttemptDraft, GatewayAccount
-from kashop.payments.types import GatewayFailed, Intent
+from kashop.payments.types import Begun, GatewayFailed, Intent
 from kashop.shop import Shop
 
 QUERY_LEASE = 15 * SECOND
 MOST_ATTEMPTS = 20
 ASK_SECONDS = 8
+MOST_OTHERS, TRY_SECONDS, REQUEST_SECONDS = 2, 6, 15
+"""How many accounts are tried when the first cannot begin, how long each of them has that is not the last, and until when
+another is tried at all."""
 BEGIN_PATIENCE = 16 * SECOND
 """A gateway's client gives up before this (plugins/http.py), so an attempt that is still unbegun then has lost its process."""
 
@@ -67,37 +73,83 @@ def tried(db: Reader, attempt_id: int) -> Tried:
     return Tried(attempt, reads.get_gateway(db, attempt.gateway_id), orders.get(db, attempt.order_id))
 
 
-async def begin(shop: Shop, about: Tried, actor: Actor) -> Attempt:
-    """Ask the gateway to take the payment; the attempt with its answer. One that fails leaves the order open for another try."""
-    attempt, account = about.attempt, about.account
+async def begin(shop: Shop, about: Tried, actor: Actor, *, others: Sequence[int] = ()) -> Attempt:
+    """Ask the gateway to take the payment; the attempt with its answer.
+
+    When it fails, the next of `others` is asked: accounts that take the same way to pay at the same price, by id. When none is
+    left, or the buyer waited long enough, the order stays open for another try.
+    """
+    rest, give_up = list(others[:MOST_OTHERS]), asyncio.get_running_loop().time() + REQUEST_SECONDS
+    while True:
+        try:
+            begun = await _asked(shop, about, actor, seconds=TRY_SECONDS if rest else None)
+        except (GatewayFailed, NotFound) as failed:
+            is_over = not rest or asyncio.get_running_loop().time() > give_up
+            after = await shop.db.write(_give_way, about.attempt, _said(failed), None if is_over else rest.pop(0), actor)
+            if isinstance(after, Attempt):
+                return after
+            about = after
+        else:
+            return await shop.db.write(writes.keep_begun, about.attempt.attempt_id, begun)
+
+
+async def _asked(shop: Shop, about: Tried, actor: Actor, *, seconds: int | None) -> Begun:
+    """The gateway's answer. Raises GatewayFailed, NotFound; both are remembered of the account."""
+    account = about.account
     try:
-        begun = await gateways.made(shop, account).begin(_intent(shop, about, actor))
-    except (GatewayFailed, NotFound) as failed:
-        problem, is_unclear = _said(failed)
-        shop.log.warning("gateway could not begin", gateway=account.name, attempt=attempt.attempt_no, problem=problem)
-        return await shop.db.write(writes.keep_problem, attempt.attempt_id, problem, is_unclear=is_unclear)
-    if begun.kind not in ("redirect", "qr", "form"):
-        raise TypeError(f"gateway {account.name} answered an unknown kind {begun.kind!r}")
-    return await shop.db.write(writes.keep_begun, attempt.attempt_id, begun)
+        async with asyncio.timeout(seconds):
+            begun = await gateways.made(shop, account).begin(_intent(shop, about, actor))
+    except TimeoutError:
+        failed: GatewayFailed | NotFound = GatewayFailed(f"no answer within {seconds} s", is_unclear=True)
+    except (GatewayFailed, NotFound) as refused:
+        failed = refused
+    else:
+        shop.failures.forgive(account.gateway_id)
+        return begun
+    shop.failures.note(account.gateway_id)
+    shop.log.warning("gateway could not begin", gateway=account.name, attempt=about.attempt.attempt_no, problem=_said(failed)[0])
+    raise failed
 
 
-async def change(shop: Shop, order: Order, *, gateway: str, method: str, actor: Actor) -> Attempt:
-    """Begin another attempt for an unpaid order. The earlier ones stay good for money already on its way."""
-    accounts = await shop.db.read(reads.gateways)
-    if not any(c.gateway == gateway and method in ("", c.method) for c in gateways.on_offer(shop, accounts)):
-        raise Invalid.of("gateway", "Choose one of the ways to pay.")
-    account_id = next(account.gateway_id for account in accounts if account.name == gateway)
-    return await begin(shop, await shop.db.write(_change, order.order_id, account_id, method, actor), actor)
+def _give_way(tx: Tx, attempt: Attempt, said: tuple[str, bool], gateway_id: int | None, actor: Actor) -> Tried | Attempt:
+    """Keep why an attempt could not begin; in its place one at another account, if there is one and the order still waits."""
+    problem, is_unclear = said
+    failed = writes.keep_problem(tx, attempt.attempt_id, problem, is_unclear=is_unclear)
+    if gateway_id is None:
+        return failed
+    try:
+        return _another(tx, failed.order_id, gateway_id, failed.method, actor, failed.device)
+    except Conflict:  # the order moved on, or the account has no amount left to tell a transfer by
+        return reads.get_attempt(tx, failed.attempt_id)
 
 
-def _change(tx: Tx, order_id: int, account_id: int, method: str, actor: Actor) -> Tried:
+async def change(shop: Shop, order: Order, *, gateway: str, method: str, actor: Actor, visitor: Visitor = NOBODY) -> Attempt:
+    """Begin another attempt for an unpaid order. The earlier ones stay good for money already on its way.
+
+    Raises Invalid by `gateway` or `method` when that way is not on offer for this order.
+    """
+    accounts, wanted = await shop.db.read(payable_by, order)
+    first, *others = offers.chosen(shop, accounts, wanted, visitor, gateway=gateway, method=method)
+    about = await shop.db.write(_another, order.order_id, first, method, actor, visitor.device)
+    return await begin(shop, about, actor, others=others)
+
+
+def payable_by(db: Reader, order: Order) -> tuple[list[GatewayAccount], offers.Basket]:
+    """Every account, and what they are asked about an order."""
+    products = [
+        catalog.get_product(db, product_id) for product_id in {line.product_id for line in orders.lines(db, order.order_id)}
+    ]
+    return reads.gateways(db), offers.basket(products, catalog.categories(db), order.total_minor)
+
+
+def _another(tx: Tx, order_id: int, account_id: int, method: str, actor: Actor, device: str) -> Tried:
     order = orders.get(tx, order_id)
     if order.status != "pending" or order.expires_at <= tx.now:
         raise Conflict("This order can no longer be paid.", code="not_pending")
     if len(reads.attempts(tx, order_id)) >= MOST_ATTEMPTS:
         raise Conflict("This order was tried too often. Please place a new one.", code="too_many_attempts")
     writes.end_attempts(tx, order_id, status="closed")
-    return tried(tx, open_for(tx, order_id, gateway_id=account_id, method=method, actor=actor))
+    return tried(tx, open_for(tx, order_id, gateway_id=account_id, method=method, actor=actor, device=device))
 
 
 async def query(shop: Shop, attempt_id: int, actor: Actor) -> str:
@@ -132,11 +184,16 @@ async def query_open(shop: Shop, order_id: int, actor: Actor) -> None:
 
 
 async def query_due(shop: Shop, attempt_id: int, actor: Actor) -> bool:
-    """Ask about a due attempt unless another node took it; whether it was asked."""
+    """Ask about a due attempt unless another node took it; whether it was asked. One slow gateway holds up no other's round."""
     taken = await shop.db.write(writes.plan_query, attempt_id, lease=QUERY_LEASE)
-    if taken is not None:
-        await query(shop, attempt_id, actor)
-    return taken is not None
+    if taken is None:
+        return False
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            await query(shop, attempt_id, actor)
+    except TimeoutError:
+        shop.log.warning("gateway did not answer in time; it will be asked again", attempt=taken.attempt_no)
+    return True
 
 
 def _said(failed: GatewayFailed | NotFound) -> tuple[str, bool]:

@@ -10,10 +10,11 @@ import msgspec
 
 from kashop.catalog import reads as catalog
 from kashop.catalog.rules import checked_answers
-from kashop.catalog.types import BuyerField, Offer
+from kashop.catalog.types import BuyerField, Category, Offer
 from kashop.db import Reader, Tx
 from kashop.delivery import writes as delivery
-from kashop.flows import attempts, gateways
+from kashop.flows import attempts, offers
+from kashop.flows.offers import NOBODY, Visitor
 from kashop.lib import ids, money
 from kashop.lib.actor import Actor
 from kashop.lib.clock import MINUTE, SECOND
@@ -70,7 +71,7 @@ class Placed(msgspec.Struct, frozen=True):
     is_replay: bool = False
 
 
-async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "") -> Placed:
+async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "", visitor: Visitor = NOBODY) -> Placed:
     """Place an order and begin its payment.
 
     With a `key` the same wish is placed once, however often and however parallel it is asked; another wish under the same key
@@ -78,18 +79,22 @@ async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "") -> P
     Raises Invalid by field, SoldOut, PriceChanged.
     """
     binding = _binding(shop, wish, key, actor)
-    known, offers, accounts = await shop.db.read(_prepared, wish, binding)
+    known, goods, shelves, accounts = await shop.db.read(_prepared, wish, binding)
     if known is not None:
         return await _replayed(shop, known, binding, actor)
-    lines = _priced(wish, offers)
+    lines = _priced(wish, goods)
     _check_total(shop, wish, lines)
-    account = _chosen_gateway(shop, wish, accounts) if rules.total(lines) else None
-    draft = await _draft(shop, wish, offers, lines)
-    done = await shop.db.write(_place, draft, account, wish.method, binding, actor)
+    chosen: list[int] = []
+    if total := rules.total(lines):
+        wanted = offers.basket([o.product for o in goods.values() if o], shelves, total)
+        chosen = offers.chosen(shop, accounts, wanted, visitor, gateway=wish.gateway, method=wish.method)
+    payment = _Payment(chosen[0], wish.method, visitor.device) if chosen else None
+    draft = await _draft(shop, wish, goods, lines)
+    done = await shop.db.write(_place, draft, payment, binding, actor)
     if isinstance(done, Replay):  # another request with the same key came first
         return await _replayed(shop, done, binding, actor)
     order, tried = done
-    attempt = await attempts.begin(shop, tried, actor) if tried else None
+    attempt = await attempts.begin(shop, tried, actor, others=chosen[1:]) if tried else None
     return Placed(order, shop.keyring.order_token(order.order_no), attempt)
 
 
@@ -97,6 +102,14 @@ async def placed(shop: Shop, order_id: int, *, is_replay: bool = False) -> Place
     """An order as its buyer may have it."""
     order, newest = await shop.db.read(attempts.order_and_newest, order_id)
     return Placed(order, shop.keyring.order_token(order.order_no), newest, is_replay)
+
+
+class _Payment(msgspec.Struct, frozen=True):
+    """The account that is asked first, by which method, from what device."""
+
+    gateway_id: int
+    method: str
+    device: str
 
 
 class _Binding(msgspec.Struct, frozen=True):
@@ -117,9 +130,10 @@ def _binding(shop: Shop, wish: Checkout, key: str, actor: Actor) -> _Binding | N
 
 def _prepared(
     db: Reader, wish: Checkout, binding: _Binding | None
-) -> tuple[Replay | None, dict[str, Offer | None], list[GatewayAccount]]:
+) -> tuple[Replay | None, dict[str, Offer | None], list[Category], list[GatewayAccount]]:
     known = orders_reads.find_replay(db, binding.scope, binding.key_hash) if binding else None
-    return known, {want.sku: catalog.find_offer(db, want.sku) for want in wish.lines}, payment_reads.gateways(db)
+    goods = {want.sku: catalog.find_offer(db, want.sku) for want in wish.lines}
+    return known, goods, catalog.categories(db), payment_reads.gateways(db)
 
 
 async def _replayed(shop: Shop, known: Replay, binding: _Binding | None, actor: Actor) -> Placed:
@@ -222,15 +236,6 @@ def _check_total(shop: Shop, wish: Checkout, lines: tuple[LineDraft, ...]) -> No
         )
 
 
-def _chosen_gateway(shop: Shop, wish: Checkout, accounts: list[GatewayAccount]) -> int:
-    methods = {c.method for c in gateways.on_offer(shop, accounts) if c.gateway == wish.gateway}
-    if not methods:
-        raise Invalid.of("gateway", "Choose one of the ways to pay.")
-    if wish.method and wish.method not in methods:
-        raise Invalid.of("method", "Choose one of the ways to pay.")
-    return next(account.gateway_id for account in accounts if account.name == wish.gateway)
-
-
 async def _draft(shop: Shop, wish: Checkout, offers: dict[str, Offer | None], lines: tuple[LineDraft, ...]) -> OrderDraft:
     now = shop.clock.now()
     order_no = ids.number("K", now)
@@ -252,7 +257,7 @@ async def _draft(shop: Shop, wish: Checkout, offers: dict[str, Offer | None], li
 
 
 def _place(
-    tx: Tx, draft: OrderDraft, account: int | None, method: str, binding: _Binding | None, actor: Actor
+    tx: Tx, draft: OrderDraft, payment: _Payment | None, binding: _Binding | None, actor: Actor
 ) -> Replay | tuple[Order, attempts.Tried | None]:
     """The one change: the order, its holds, its key and its first attempt. A free order is delivered at once."""
     if binding and (known := orders_reads.find_replay(tx, binding.scope, binding.key_hash)):
@@ -260,8 +265,8 @@ def _place(
     order_id = orders.place(tx, draft, actor)
     if binding:
         orders.remember_key(tx, scope=binding.scope, key_hash=binding.key_hash, request_digest=binding.digest, order_id=order_id)
-    if account is not None:
-        attempt_id = attempts.open_for(tx, order_id, gateway_id=account, method=method, actor=actor)
+    if payment is not None:
+        attempt_id = attempts.open_for(tx, order_id, actor=actor, **msgspec.structs.asdict(payment))
         tried = attempts.tried(tx, attempt_id)
         return tried.order, tried
     if not orders.mark_paid(tx, order_id, actor, expected="pending"):

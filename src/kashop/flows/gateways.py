@@ -17,16 +17,6 @@ from kashop.vault import Tampered
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """One way to pay, as a buyer chooses it."""
-
-    gateway: str
-    method: str
-    label: str
-    """A msgid."""
-    account_label: str
-
-
 async def configure(
     shop: Shop,
     name: str,
@@ -153,22 +143,6 @@ def made(shop: Shop, account: GatewayAccount) -> Gateway:
             shop.log.error("gateway cannot be made", gateway=account.name, problem=str(unfit))
             raise NotFound("The gateway {name} does not work with its options.", name=account.name) from None
     return shop.gateways[key]
-
-
-async def choices(shop: Shop) -> list[Choice]:
-    """What a buyer may choose from now, in order."""
-    return on_offer(shop, await shop.db.read(reads.gateways))
-
-
-def on_offer(shop: Shop, accounts: list[GatewayAccount]) -> list[Choice]:
-    """What a buyer may choose from among these accounts, in order."""
-    found = []
-    currency = shop.settings.text("shop.currency")
-    for account in accounts:
-        kind = shop.plugins.gateway_types.get(account.type)
-        if account.is_enabled and kind is not None and (not kind.currencies or currency in kind.currencies):
-            found += [Choice(account.name, m.name, m.label, account.label) for m in methods(account, kind)]
-    return found
 
 
 def methods(account: GatewayAccount, kind: GatewayType) -> tuple[Method, ...]:

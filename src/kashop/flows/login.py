@@ -113,6 +113,11 @@ async def find_signed_in(shop: Shop, session: str) -> SignedIn | None:
     return signed_in
 
 
+async def is_live(shop: Shop, session_hash: bytes) -> bool:
+    """Whether the session of that hash still lives; being asked does not lengthen it."""
+    return await shop.db.read(reads.find_signed_in, session_hash) is not None
+
+
 async def change_password(shop: Shop, signed_in: SignedIn, old: str, new: str, actor: Actor) -> None:
     """Change one's own password; every other session of the account ends. Raises Invalid or WrongLogin."""
     rules.checked_password(new, email=signed_in.email, field="new_password")

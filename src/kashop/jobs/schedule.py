@@ -39,7 +39,7 @@ async def expire_orders(shop: Shop) -> int:
 
 async def query_attempts(shop: Shop) -> int:
     """Ask gateways about attempts that nobody called back about."""
-    due = await shop.db.read(payments.due_queries, limit=100)
+    due = await shop.db.read(payments.due_queries, limit=300)
     return await _all(attempts.query_due(shop, attempt_id, SYSTEM) for attempt_id in due)
 
 

@@ -5,7 +5,7 @@ attempt keeps both amounts, and what arrives counts in their proportion (docs/de
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import ROUND_CEILING, Decimal
 
 import msgspec
@@ -18,7 +18,7 @@ from kashop.payments.types import Notice
 ODD_AMOUNT_REST = DAY
 """How long an odd amount stays taken after its order's life."""
 
-FIRST_QUERY = 20 * SECOND
+FIRST_QUERY, LONGEST_SILENCE, LAST_QUERY = 20 * SECOND, 80 * SECOND, 20 * SECOND
 QUERY_FOR = 26 * HOUR
 """Vendors repeat a callback for a day; after that the statement is the place to look."""
 
@@ -76,16 +76,37 @@ def bill(account: AccountRules, due_minor: int, currency: str) -> Bill:
 
 
 def admits(
-    account: AccountRules, *, total_minor: int, products: Sequence[str], categories: Sequence[str], is_staff: bool = False
+    account: AccountRules,
+    *,
+    total_minor: int,
+    products: Sequence[str],
+    categories: Sequence[Collection[str]],
+    is_staff: bool = False,
+    up_to: int | None = None,
 ) -> bool:
-    """Whether an order of these products (and their categories) may be paid by an account."""
+    """Whether an order of these products (with each one's categories) may be paid by an account.
+
+    A total that is not settled yet may be anything from `total_minor` `up_to` another: whether any of it may.
+    """
     if account.audience == "staff" and not is_staff:
         return False
-    if total_minor < account.least_minor or (account.most_minor and total_minor > account.most_minor):
+    most = total_minor if up_to is None else up_to
+    if most < account.least_minor or (account.most_minor and total_minor > account.most_minor):
         return False
     if not (account.products or account.categories):
         return True
-    return all(p in account.products or c in account.categories for p, c in zip(products, categories, strict=True))
+    shelves = set(account.categories)
+    return all(p in account.products or shelves.intersection(c) for p, c in zip(products, categories, strict=True))
+
+
+def is_alike(one: AccountRules, other: AccountRules) -> bool:
+    """Whether a buyer pays the same by either account, whatever he buys."""
+    return _terms(one) == _terms(other)
+
+
+def _terms(account: AccountRules) -> tuple[object, ...]:
+    fee = (account.fee_bp, account.fee_fixed_minor) if account.fee == "added" else (0, 0)
+    return (*fee, account.currency, account.rate if account.currency else "")
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -135,13 +156,12 @@ def _is_enough(attempt: Attempt, notice: Notice) -> bool:
 
 
 def next_query(attempt: Attempt, now: int) -> int | None:
-    """When to ask the gateway again: doubling from 20 s to 5 min while the order lives, once at its deadline, then every hour.
-
-    None after a day.
+    """When to ask the gateway again: doubling from 20 s to 80 s while the order lives and once just before its deadline, so that
+    a gateway that never calls back is found out within two minutes; then more seldom. None after a day.
     """
     if now >= attempt.created_at + QUERY_FOR:
         return None
     if now >= attempt.expires_at:
         return now + HOUR if now > attempt.expires_at + 30 * MINUTE else now + 5 * MINUTE
-    later = now + min(FIRST_QUERY << min(attempt.queries, 10), 5 * MINUTE)
-    return min(later, attempt.expires_at)
+    later, last = now + min(FIRST_QUERY << min(attempt.queries, 10), LONGEST_SILENCE), attempt.expires_at - LAST_QUERY
+    return min(later, last if now < last else attempt.expires_at)

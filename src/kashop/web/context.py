@@ -104,13 +104,22 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PayChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A way to pay; `value` is what the form sends."""
+    """A way to pay; `value` is what the form sends. `note` says in the buyer's language what it costs and what bounds it.
+
+    For a page that counts along: `fee_bp` hundredths of a percent of the total and `fee_fixed` come on top, and the total may be
+    from `least` to `most` (0: no bound), all in minor units of the shop's currency.
+    """
 
     value: str
     label: str
     icon: str
     is_chosen: bool = False
     is_practice: bool = False
+    note: str = ""
+    fee_bp: int = 0
+    fee_fixed: int = 0
+    least: int = 0
+    most: int = 0
 
 
 class Complaint(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,7 +189,12 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
-    """How to pay. `kind`: redirect, qr, form; failed when the gateway could not begin it; none when there is no open attempt."""
+    """How to pay. `kind`: redirect, qr, form, transfer; lapsed when the vendor's own time for it is over, and `again` begins it
+    anew; failed when the gateway could not begin it; none when there is no open attempt.
+
+    `amount` is what is asked for, with `fee` in it; `coin_amount` of `coin`, if there is any, is what has to be sent instead.
+    `is_exact`: the buyer types the amount himself, and another one is not recognised. `fields` of a transfer are lines to copy.
+    """
 
     kind: str
     label: str = ""
@@ -189,10 +203,22 @@ class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
     qr: str = ""
     fields: tuple[tuple[str, str], ...] = ()
     is_practice: bool = False
+    method: str = ""
+    amount: Money | None = None
+    fee: Money | None = None
+    coin: str = ""
+    coin_amount: str = ""
+    is_exact: bool = False
+    again: str = ""
 
 
 class Cashier(msgspec.Struct, frozen=True, kw_only=True):
-    """`cashier.html`: the order while it waits for money. `due` is what is still owed; `note` answers what the buyer just did."""
+    """`cashier.html`: the order while it waits for money. `due` is what is still owed; `note` answers what the buyer just did.
+
+    `seconds_left` runs to the order's deadline or the vendor's, whichever is first. `app` names the app whose browser shows this
+    page, if the payment cannot be made in it (wechat, alipay, qq); `is_phone` when links open apps. `state` stands for what this
+    page shows: `order_events` and `order_status` tell when the order is no longer so.
+    """
 
     order: OrderView
     due: Money
@@ -200,15 +226,19 @@ class Cashier(msgspec.Struct, frozen=True, kw_only=True):
     choices: tuple[PayChoice, ...]
     seconds_left: int
     note: str = ""
+    app: str = ""
+    is_phone: bool = False
+    state: str = ""
 
 
 class OrderPage(msgspec.Struct, frozen=True, kw_only=True):
-    """`order.html`: the order after the cashier. `is_revealed`: this answer shows the codes."""
+    """`order.html`: the order after the cashier. `is_revealed`: this answer shows the codes. `state` as in Cashier."""
 
     order: OrderView
     can_reveal: bool
     is_revealed: bool
     note: str = ""
+    state: str = ""
 
 
 class OrderLink(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,9 +1,10 @@
 """The staff's cookies, and who stands behind a request.
 
 Always true: the session's cookie is set by a log-in and by nothing else, HttpOnly, SameSite=Lax, for /admin alone,
-Secure where the shop is reached by https; what it holds is stored only as a hash.
+Secure where the shop is reached by https; what it holds is stored only as a hash. The mark beside it opens nothing.
 """
 
+import re
 from typing import Any, cast
 
 from litestar import Request
@@ -16,6 +17,7 @@ from kashop.accounts.rules import LIFETIME
 from kashop.accounts.types import Browser, SignedIn
 from kashop.flows import login
 from kashop.flows.login import LoggedIn
+from kashop.lib import ids
 from kashop.lib.actor import Actor
 from kashop.lib.clock import DAY, SECOND
 from kashop.shop import Shop
@@ -24,7 +26,9 @@ AnyRequest = Request[Any, Any, Any]
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 SESSION, DEVICE, PENDING, RESET = "kashop_staff", "kashop_device", "kashop_login", "kashop_reset"
+MARK, _MARKS = "kashop_here", "staff in this browser"
 _DEVICE_LIFETIME = 180 * DAY
+_HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def shop_of(connection: AnyConnection) -> Shop:
@@ -83,11 +87,26 @@ def cookies_for(shop: Shop, logged_in: LoggedIn) -> list[Cookie]:
     return [
         _cookie(SESSION, logged_in.session, LIFETIME, is_https),
         _cookie(DEVICE, logged_in.device, _DEVICE_LIFETIME, is_https),
+        mark_cookie(shop, ids.digest(logged_in.session)),
     ]
 
 
+def mark_cookie(shop: Shop, session_hash: bytes) -> Cookie:
+    """What tells the storefront that somebody is signed in at the panel; it opens nothing, and holds as long as the session."""
+    text = session_hash.hex()
+    value = f"{text}:{shop.keyring.sign(_MARKS, text)}"
+    return _cookie(MARK, value, LIFETIME, shop.base_url.startswith("https://"), path="/")
+
+
+def session_of_mark(shop: Shop, mark: str) -> bytes | None:
+    """The hash of the session that a mark of ours names."""
+    text, _, mac = mark[:300].partition(":")
+    is_ours = _HEX.fullmatch(text) is not None and shop.keyring.is_signed(_MARKS, text, mac)
+    return bytes.fromhex(text) if is_ours else None
+
+
 def gone_cookie() -> Cookie:
-    """What takes the session away from a browser."""
+    """What takes the session away from a browser; its mark is then worth nothing."""
     return _cookie(SESSION, "", 0, is_https=False)
 
 

@@ -63,6 +63,7 @@
   const quantity = form.elements.quantity;
   const total = form.querySelector('[data-total]');
   const amount = form.querySelector('[data-total-text]');
+  const fee = form.querySelector('[data-total-fee]');
   const money = new Intl.NumberFormat(lang, { style: 'currency', currency: amount.dataset.currency });
   const unit = 10 ** money.resolvedOptions().maximumFractionDigits;
 
@@ -75,12 +76,28 @@
     }
     return price;
   };
+  /* Ways to pay that do not take this total cannot be chosen; what the chosen one takes on top. The server decides all the same. */
+  const showPayments = (goods) => {
+    let charge = 0;
+    for (const way of form.querySelectorAll('input[name=payment]')) {
+      const [least, most] = way.dataset.bounds.split(':').map(Number);
+      way.disabled = goods < least || (most > 0 && goods > most);
+      way.parentElement.classList.toggle('is-out', way.disabled);
+      const [bp, fixed] = way.dataset.fee.split(':').map(Number);
+      if (way.checked && !way.disabled && goods) charge = Math.ceil((goods * bp) / 10000) + fixed;
+    }
+    return charge;
+  };
   const showTotal = () => {
     const sku = chosenSku();
     const count = Number(quantity.value);
     total.hidden = !sku || !Number.isInteger(count) || count < 1;
     if (total.hidden) return;
-    amount.textContent = money.format((priceOf(sku, count) * count) / unit);
+    const goods = priceOf(sku, count) * count;
+    const charge = showPayments(goods);
+    amount.textContent = money.format((goods + charge) / unit);
+    fee.hidden = !charge;
+    fee.lastElementChild.textContent = money.format(charge / unit);
     let reached = null;
     for (const row of form.querySelectorAll('tr[data-from]')) {
       row.classList.remove('is-reached');

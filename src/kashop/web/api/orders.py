@@ -12,6 +12,7 @@ from litestar.params import FromPath
 
 from kashop.db import Reader
 from kashop.flows import attempts, checkout, deliver
+from kashop.flows.offers import Visitor
 from kashop.lib import money
 from kashop.lib.clock import rfc3339
 from kashop.lib.errors import FieldError, Invalid, NotFound
@@ -82,9 +83,9 @@ PAY = Operation(
 async def place(request: AnyRequest) -> Response[bytes]:
     """Place an order once for its key."""
     shop, key = shop_of(request), idempotency_key(request)
-    wish = _wish(shop, body_of(request, shapes.NewOrder))
+    new = body_of(request, shapes.NewOrder)
     try:
-        placed = await checkout.place(shop, wish, buyer(request), key=key)
+        placed = await checkout.place(shop, _wish(shop, new), buyer(request), key=key, visitor=Visitor(device=new.device))
     except Invalid as wrong:
         fields = [FieldError(_PATHS.get(e.field, e.field), e.message, e.params) for e in wrong.fields]
         raise Invalid(wrong.message, code=wrong.code, fields=fields, **wrong.detail) from None
@@ -112,7 +113,8 @@ async def cancel(request: AnyRequest, no: FromPath[str]) -> Response[bytes]:
 async def pay_otherwise(request: AnyRequest, no: FromPath[str]) -> Response[bytes]:
     """Begin another attempt."""
     order, wanted = await _opened(request, no), body_of(request, shapes.NewAttempt)
-    await attempts.change(shop_of(request), order, gateway=wanted.gateway, method=wanted.method, actor=buyer(request, no))
+    who, visitor = buyer(request, no), Visitor(device=wanted.device)
+    await attempts.change(shop_of(request), order, gateway=wanted.gateway, method=wanted.method, actor=who, visitor=visitor)
     return await _as_it_is(request, order, status=PAY.status)
 
 
@@ -223,6 +225,11 @@ def _payment(told: _Told) -> shapes.Payment | None:
         url=newest.url,
         qr=newest.qr,
         fields=msgspec.json.decode(newest.fields, type=dict[str, str]),
+        amount=Amount.of(newest.amount_minor, newest.currency),
+        fee=Amount.of(newest.fee_minor, told.order.currency),
+        coin=newest.coin,
+        coin_amount=newest.coin_amount,
+        expires_at=rfc3339(min(newest.vendor_expires_at or newest.expires_at, newest.expires_at)),
     )
 
 

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -12,14 +13,17 @@ from litestar.params import FromPath
 from kashop.catalog import reads as catalog
 from kashop.catalog import types as goods
 from kashop.db import Reader
-from kashop.flows import gateways
+from kashop.flows import offers
 from kashop.inventory import reads as inventory
 from kashop.lib.errors import Invalid, NotFound
+from kashop.payments import reads as payments
+from kashop.payments.rows import GatewayAccount
 from kashop.shop import Shop
 from kashop.web.api import shapes
 from kashop.web.api.door import KEY, Operation, query_of, said
 from kashop.web.api.shapes import Amount
 from kashop.web.sessions import AnyRequest, shop_of
+from kashop.web.storefront.payments import percent
 from kashop.web.storefront.shelves import stock_of
 from kashop.web.urls import url
 
@@ -46,6 +50,8 @@ class _Found(msgspec.Struct, frozen=True):
     skus: tuple[tuple[goods.Sku, tuple[goods.Tier, ...]], ...]
     """Those that are not hidden, with their tiers."""
     free: dict[int, int]
+    shelves: list[goods.Category] = []
+    accounts: list[GatewayAccount] = []
 
 
 @get("/products", opt={KEY: LIST})
@@ -63,16 +69,36 @@ async def product(request: AnyRequest, slug: FromPath[str]) -> Response[bytes]:
     shop = shop_of(request)
     found = await shop.db.read(_one, slug)
     asked = msgspec.json.decode(found.product.fields, type=list[goods.BuyerField])
-    choices = await gateways.choices(shop)
     answer = shapes.Product(
         **_shown(shop, found),
         description=found.product.description,
         contact_type=found.product.contact_type,  # type: ignore[arg-type]
         lookup_password=found.product.lookup_password,  # type: ignore[arg-type]
         fields=tuple(shapes.Field(**msgspec.structs.asdict(field)) for field in asked),
-        payments=tuple(shapes.PayChoice(gateway=c.gateway, method=c.method, label=c.account_label or c.label) for c in choices),
+        payments=tuple(_payable(shop, found)),
     )
     return said(answer)
+
+
+def _payable(shop: Shop, found: _Found) -> Iterator[shapes.PayChoice]:
+    """The ways to pay that some order of this product may take."""
+    currency = shop.settings.text("shop.currency")
+    least = min(min([s.price_minor, *(t.price_minor for t in tiers)]) * s.min_quantity for s, tiers in found.skus)
+    most = max(max([s.price_minor, *(t.price_minor for t in tiers)]) * s.max_quantity for s, tiers in found.skus)
+    wanted = offers.basket([found.product], found.shelves, least, most)
+    for choice in offers.on_offer(shop, found.accounts, wanted, offers.NOBODY):
+        terms = choice.terms
+        is_added = terms.fee == "added"
+        yield shapes.PayChoice(
+            gateway=choice.gateway,
+            method=choice.method,
+            label=choice.account_label or choice.label,
+            fee_percent=percent(terms.fee_bp if is_added else 0),
+            fee_fixed=Amount.of(terms.fee_fixed_minor if is_added else 0, currency),
+            least=Amount.of(terms.least_minor, currency) if terms.least_minor else None,
+            most=Amount.of(terms.most_minor, currency) if terms.most_minor else None,
+            currency=terms.currency or currency,
+        )
 
 
 def _page(db: Reader, after: tuple[int, int], limit: int) -> tuple[list[_Found], goods.Product | None]:
@@ -90,9 +116,10 @@ def _one(db: Reader, slug: str) -> _Found:
     product = catalog.find_product(db, slug)
     if product is not None and not product.is_hidden:
         free = inventory.count_free(db, inventory.pool_of(db, CHANNEL))
-        found = _found(db, product, catalog.categories(db), free)
+        shelves = catalog.categories(db)
+        found = _found(db, product, shelves, free)
         if found.skus:
-            return found
+            return msgspec.structs.replace(found, shelves=shelves, accounts=payments.gateways(db))
     raise NotFound("There is no such product.")
 
 

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from kashop.lib import money
 
+Device = Literal["desktop", "phone", "wechat", "alipay", "qq"]
 ContactType = Literal["email", "phone", "qq", "any", "none"]
 Text = Annotated[str, Meta(max_length=2000)]
 
@@ -66,6 +67,7 @@ class NewOrder(Taken, frozen=True, kw_only=True):
     contact: Contact = Contact()
     gateway: Annotated[str, Meta(max_length=64, description="Needed unless there is nothing to pay.")] = ""
     method: Annotated[str, Meta(max_length=64, description="Empty leaves the choice to the gateway's own page.")] = ""
+    device: Annotated[Device, Meta(description="Where the buyer's browser runs: on a phone, or inside an app.")] = "desktop"
     lookup_password: Annotated[str, Meta(max_length=256)] = ""
     fields: Annotated[dict[str, Text], Meta(max_length=40, description="Answers to the products' `fields`, by name.")] = {}
     expected_total: Amount | None = None
@@ -76,6 +78,7 @@ class NewAttempt(Taken, frozen=True, kw_only=True):
 
     gateway: Annotated[str, Meta(min_length=1, max_length=64)]
     method: Annotated[str, Meta(max_length=64)] = ""
+    device: Device = "desktop"
 
 
 class Stock(Given, frozen=True, kw_only=True):
@@ -138,11 +141,17 @@ class ListedProduct(Given, frozen=True, kw_only=True):
 
 
 class PayChoice(Given, frozen=True, kw_only=True):
-    """A way to pay."""
+    """A way to pay. `fee_percent` of the total and `fee_fixed` come on top; `least` and `most` bound the total (null: no bound);
+    `currency` is what the payment is asked in."""
 
     gateway: str
     method: str
     label: str
+    fee_percent: str
+    fee_fixed: Amount
+    least: Amount | None
+    most: Amount | None
+    currency: str
 
 
 class Product(ListedProduct, frozen=True, kw_only=True):
@@ -163,13 +172,23 @@ class Products(Given, frozen=True, kw_only=True):
 
 
 class Payment(Given, frozen=True, kw_only=True):
-    """How to pay now: go to `url` (`redirect`), show `qr` as a QR code (`qr`), or post `fields` to `url` (`form`)."""
+    """How to pay now: go to `url` (`redirect`), show `qr` as a QR code (`qr`), post `fields` to `url` (`form`), or let the buyer
+    transfer it himself by what `fields` say (`transfer`).
+
+    `amount` is what is asked for, with `fee` in it. With a `coin`, exactly `coin_amount` of it has to be sent. After `expires_at`
+    the payment may no longer be taken.
+    """
 
     attempt: str
-    kind: Literal["redirect", "qr", "form"]
+    kind: Literal["redirect", "qr", "form", "transfer"]
     url: str
     qr: str
     fields: dict[str, str]
+    amount: Amount
+    fee: Amount
+    coin: str
+    coin_amount: str
+    expires_at: str
 
 
 class Attempt(Given, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from kashop.web.storefront.payments import parsed
 from kashop.web.storefront.product import OnSale, on_sale, product_page
 from kashop.web.storefront.seen import expected_total
 from kashop.web.storefront.shelves import CHANNEL
+from kashop.web.storefront.visitor import visitor_of
 from kashop.web.urls import url
 
 MAX_FIELDS = 60
@@ -35,7 +36,7 @@ async def checkout(request: AnyRequest) -> Response[bytes]:
     shown = await shop.db.read(on_sale, form.raw("product")[:64])
     try:
         wish, key = _read(request, form, shown)
-        placed = await flow.place(shop, wish, buyer(request), key=key)
+        placed = await flow.place(shop, wish, buyer(request), key=key, visitor=await visitor_of(request))
     except Invalid as invalid:
         return await _again(request, form, shown, invalid)
     except (SoldOut, PriceChanged) as refusal:

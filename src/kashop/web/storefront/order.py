@@ -13,7 +13,8 @@ from litestar.params import FromPath
 from kashop.catalog import reads as catalog
 from kashop.catalog.types import BuyerField, Product
 from kashop.db import Reader
-from kashop.flows import deliver, gateways
+from kashop.flows import deliver, offers
+from kashop.flows.attempts import payable_by
 from kashop.flows.deliver import Revealed
 from kashop.lib.clock import SECOND
 from kashop.lib.errors import NotFound
@@ -21,12 +22,13 @@ from kashop.lib.money import Money
 from kashop.orders import reads as orders
 from kashop.orders.types import Line, Order, OrderException
 from kashop.payments import reads as payments
-from kashop.payments.rows import Attempt
+from kashop.payments.rows import Attempt, GatewayAccount
 from kashop.web.context import Cashier, LineView, OrderPage, OrderView
 from kashop.web.marks import exact
 from kashop.web.pages import pages_of
 from kashop.web.sessions import AnyRequest, shop_of
-from kashop.web.storefront.payments import pay_choices, payment_view, value_of
+from kashop.web.storefront.payments import Till, pay_choices, payment_view
+from kashop.web.storefront.visitor import visitor_of, works_in
 from kashop.web.urls import url
 
 PRIVATE = {"cache-control": "no-store", "x-robots-tag": "noindex"}
@@ -45,7 +47,9 @@ class Dossier(msgspec.Struct, frozen=True):
     products: dict[int, Product]
     exceptions: list[OrderException]
     attempt: Attempt | None
-    gateway: str
+    account: GatewayAccount | None
+    accounts: list[GatewayAccount]
+    basket: offers.Basket
 
 
 def dossier(db: Reader, order_id: int) -> Dossier:
@@ -53,13 +57,17 @@ def dossier(db: Reader, order_id: int) -> Dossier:
     lines = orders.lines(db, order_id)
     attempts = payments.attempts(db, order_id)
     newest = attempts[-1] if attempts else None
+    order = orders.get(db, order_id)
+    accounts, basket = payable_by(db, order)
     return Dossier(
-        order=orders.get(db, order_id),
+        order=order,
         lines=lines,
         products={line.product_id: _product(db, line.product_id) for line in lines},
         exceptions=orders.open_exceptions(db, order_id),
         attempt=newest,
-        gateway=payments.get_gateway(db, newest.gateway_id).name if newest else "",
+        account=next((a for a in accounts if newest is not None and a.gateway_id == newest.gateway_id), None),
+        accounts=accounts,
+        basket=basket,
     )
 
 
@@ -111,18 +119,25 @@ async def show(
 
 
 async def _cashier(request: AnyRequest, found: Dossier, view: OrderView, note: str) -> Cashier:
-    shop, words = shop_of(request), pages_of(request).words(request)
-    on_offer = await gateways.choices(shop)
-    payment = payment_view(found.attempt, on_offer, found.gateway, words)
-    current = value_of(found.gateway, found.attempt.method) if found.attempt and payment.kind not in ("failed", "none") else ""
-    choices = pay_choices(shop, on_offer, words)
+    shop, words, visitor = shop_of(request), pages_of(request).words(request), await visitor_of(request)
+    due = max(0, view.total.minor - view.paid.minor)
+    payment = payment_view(shop, found.attempt, found.account, words)
+    is_begun = payment.kind not in ("failed", "none")
+    on_offer = offers.on_offer(shop, found.accounts, found.basket, visitor)
+    if is_begun and found.account:
+        on_offer = [c for c in on_offer if not c.stands_for(found.account.name, payment.method)]
+    ends_at = view.expires_at
+    if is_begun and found.attempt and shop.clock.now() < found.attempt.vendor_expires_at < ends_at:
+        ends_at = found.attempt.vendor_expires_at
     return Cashier(
         order=view,
-        due=Money(max(0, view.total.minor - view.paid.minor), view.total.currency),
+        due=Money(due, view.total.currency),
         payment=payment,
-        choices=tuple(c for c in choices if c.value != current),
-        seconds_left=max(0, (view.expires_at - shop.clock.now()) // SECOND),
+        choices=pay_choices(Till(shop, words, visitor.device, due), on_offer),
+        seconds_left=max(0, (ends_at - shop.clock.now()) // SECOND),
         note=words.gettext(note) if note else "",
+        app=visitor.device if is_begun and not works_in(visitor.device, payment.method) else "",
+        is_phone=visitor.device not in ("", "desktop"),
     )
 
 

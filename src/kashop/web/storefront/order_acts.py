@@ -12,6 +12,7 @@ from kashop.web.sessions import AnyRequest, shop_of
 from kashop.web.storefront.buyer import buyer, see_other
 from kashop.web.storefront.order import PRIVATE, linked, show
 from kashop.web.storefront.payments import parsed
+from kashop.web.storefront.visitor import visitor_of
 from kashop.web.urls import url
 
 MAX_FIELDS = 10
@@ -70,7 +71,8 @@ async def change(request: AnyRequest, order_no: FromPath[str]) -> Response[bytes
     gateway, method = parsed(form.text("payment", most=130))
     form.done()
     try:
-        await attempts.change(shop, order, gateway=gateway, method=method, actor=buyer(request, order.order_no))
+        who, visitor = buyer(request, order.order_no), await visitor_of(request)
+        await attempts.change(shop, order, gateway=gateway, method=method, actor=who, visitor=visitor)
     except Conflict as conflict:
         if conflict.code != "not_pending":
             raise

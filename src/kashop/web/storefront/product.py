@@ -9,16 +9,19 @@ from litestar.params import FromPath
 from kashop.catalog import reads as catalog
 from kashop.catalog.types import BuyerField, Category, Product, Sku, Tier
 from kashop.db import Reader
-from kashop.flows import gateways
+from kashop.flows import offers
 from kashop.inventory import reads as inventory
 from kashop.lib.errors import NotFound
 from kashop.lib.money import Money
+from kashop.payments import reads as payments
+from kashop.payments.rows import GatewayAccount
 from kashop.web.context import CategoryLink, Form, PayChoice, ProductPage, Question, SkuChoice, TierRow
 from kashop.web.pages import pages_of
 from kashop.web.sessions import AnyRequest, shop_of
-from kashop.web.storefront.payments import pay_choices
+from kashop.web.storefront.payments import Till, pay_choices
 from kashop.web.storefront.seen import seen_prices
 from kashop.web.storefront.shelves import CHANNEL, card_of_product, stock_of
+from kashop.web.storefront.visitor import visitor_of
 from kashop.web.urls import url
 
 
@@ -30,6 +33,8 @@ class OnSale(msgspec.Struct, frozen=True):
     tiers: dict[int, list[Tier]]
     free: dict[int, int]
     category: Category | None
+    shelves: list[Category]
+    accounts: list[GatewayAccount]
 
 
 def on_sale(db: Reader, slug: str) -> OnSale:
@@ -38,10 +43,11 @@ def on_sale(db: Reader, slug: str) -> OnSale:
     skus = [s for s in catalog.skus(db, product.product_id) if not s.is_hidden] if product else []
     if product is None or product.is_hidden or not skus:
         raise NotFound("There is no such product.")
-    category = next((c for c in catalog.categories(db) if c.category_id == product.category_id and not c.is_hidden), None)
+    shelves = catalog.categories(db)
+    category = next((c for c in shelves if c.category_id == product.category_id and not c.is_hidden), None)
     tiers = {sku.sku_id: catalog.tiers(db, sku.sku_id) for sku in skus}
     free = inventory.count_free(db, inventory.pool_of(db, CHANNEL))
-    return OnSale(product, skus, tiers, free, category)
+    return OnSale(product, skus, tiers, free, category, shelves, payments.gateways(db))
 
 
 @get("/p/{slug:str}")
@@ -55,14 +61,25 @@ async def product_page(request: AnyRequest, shown: OnSale, form: Form, *, key: s
     """The product's page with a form as it was typed."""
     shop, pages = shop_of(request), pages_of(request)
     currency = shop.settings.text("shop.currency")
-    payments = pay_choices(shop, await gateways.choices(shop), pages.words(request), chosen=form.values.get("payment", ""))
-    view = _view(shown, form, payments, currency, key)
+    visitor = await visitor_of(request)
+    on_offer = offers.on_offer(shop, shown.accounts, _basket(shown), visitor)
+    till = Till(shop, pages.words(request), visitor.device)
+    choices = pay_choices(till, on_offer, chosen=form.values.get("payment", ""))
+    view = _view(shown, form, choices, currency, key)
     headers = {"cache-control": "no-store"} if status != 200 else None
     path = url("product", shown.product.slug)
     return pages.answer(request, "product.html", view, status=status, path=path, headers=headers)
 
 
-def _view(shown: OnSale, form: Form, payments: tuple[PayChoice, ...], currency: str, key: str) -> ProductPage:
+def _basket(shown: OnSale) -> offers.Basket:
+    """An order of this product, which may come to anything from the least of its cheapest SKU to the most of its dearest."""
+    prices = {s.sku_id: [s.price_minor, *(t.price_minor for t in shown.tiers[s.sku_id])] for s in shown.skus}
+    least = min(min(prices[s.sku_id]) * s.min_quantity for s in shown.skus)
+    most = max(max(prices[s.sku_id]) * s.max_quantity for s in shown.skus)
+    return offers.basket([shown.product], shown.shelves, least, most)
+
+
+def _view(shown: OnSale, form: Form, choices: tuple[PayChoice, ...], currency: str, key: str) -> ProductPage:
     item = shown.product
     whole = stock_of(item.delivery, item.stock_display, shown.skus, shown.free)
     questions = msgspec.json.decode(item.fields, type=list[BuyerField])
@@ -82,7 +99,7 @@ def _view(shown: OnSale, form: Form, payments: tuple[PayChoice, ...], currency: 
             )
             for q in questions
         ),
-        payments=payments if any(sku.price_minor for sku in shown.skus) else (),
+        payments=choices if any(sku.price_minor for sku in shown.skus) else (),
         contact_type=item.contact_type,
         is_password_required=item.lookup_password == "required",  # noqa: S105  # a word, not a password
         category=CategoryLink(slug=shown.category.slug, name=shown.category.name) if shown.category else None,

@@ -33,6 +33,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
         "orders.deliver": "owner manager",
         "orders.cancel": "owner manager",
         "orders.confirm": "owner manager finance",
+        "orders.refund": "owner manager finance",
+        "orders.approve": "owner manager",
         "exceptions.view": "owner manager stock support finance auditor",
         "exceptions.close": "owner manager finance",
         "gateways.view": "owner manager finance auditor",

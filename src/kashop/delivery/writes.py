@@ -11,6 +11,7 @@ from kashop.lib.errors import Conflict, Invalid, SoldOut
 from kashop.orders import reads as orders_reads
 from kashop.orders import writes as orders
 from kashop.orders.types import Line, Order
+from kashop.payments.refunding.reads import going_back
 from kashop.vault import reads as vault
 
 
@@ -23,6 +24,8 @@ def deliver_auto(tx: Tx, order_id: int, actor: Actor) -> str:
     order = orders_reads.get(tx, order_id)
     if order.status not in ("paid", "delivering"):
         orders.close_exceptions(tx, order_id, ("sealed",), actor, reason="nothing is left to deliver")
+        return order.status
+    if _is_going_back(tx, order):
         return order.status
     due = [line for line in orders_reads.lines(tx, order_id) if line.delivery == "auto" and line.delivered < line.quantity]
     if due and vault.is_sealed(tx):
@@ -37,6 +40,11 @@ def deliver_auto(tx: Tx, order_id: int, actor: Actor) -> str:
         return orders.mark_progress(tx, order_id, actor) if is_begun else order.status
     orders.close_exceptions(tx, order_id, ("short_of_stock", "delivery_failed", "sealed"), actor, reason="delivered")
     return orders.mark_progress(tx, order_id, actor)
+
+
+def _is_going_back(tx: Tx, order: Order) -> bool:
+    """Whether so much of an order's money is on its way back that the rest does not pay it: then it is not handed over."""
+    return order.kept_minor - going_back(tx, order.order_id) < order.total_minor
 
 
 def _wait(tx: Tx, order: Order, due: list[Line], actor: Actor) -> str:
@@ -81,6 +89,8 @@ def deliver_manual(tx: Tx, order_id: int, line_id: int, codes: list[SealedCode],
         raise Invalid.of("line", "This order has no such line to deliver by hand.")
     if order.status not in ("paid", "delivering"):
         raise Conflict("Only a paid order can be delivered.", code="not_paid")
+    if _is_going_back(tx, order):
+        raise Conflict("The money of this order is on its way back.", code="going_back")
     if len(codes) != line.quantity:
         raise Invalid.of("content", "Write {quantity} entries, one for each.", quantity=line.quantity)
     draft = BatchDraft(

@@ -7,7 +7,7 @@ import msgspec
 
 from kashop.catalog import reads as catalog
 from kashop.db import Reader, Tx
-from kashop.flows import gateways, offers, settle
+from kashop.flows import gateways, offers, settle, unfit
 from kashop.flows.offers import NOBODY, Visitor
 from kashop.lib import ids
 from kashop.lib.actor import Actor
@@ -34,7 +34,7 @@ def open_for(tx: Tx, order_id: int, *, gateway_id: int, method: str, actor: Acto
     """Write down an attempt for what an order still owes, as its account bills it; its id."""
     order = orders.get(tx, order_id)
     account = rules.rules_of(reads.get_gateway(tx, gateway_id))
-    bill = rules.bill(account, order.total_minor - order.paid_minor, order.currency)
+    bill = rules.bill(account, order.total_minor - unfit.free(tx, order), order.currency)
     attempt_no = ids.number("A", tx.now)
     odd = writes.odd_cents(tx, gateway_id, bill, attempt_no, until=order.expires_at, spread=account.spread_minor)
     draft = AttemptDraft(
@@ -98,7 +98,7 @@ async def _asked(shop: Shop, about: Tried, actor: Actor, *, seconds: int | None)
     account = about.account
     try:
         async with asyncio.timeout(seconds):
-            begun = await gateways.made(shop, account).begin(_intent(shop, about, actor))
+            begun = await gateways.made(shop, account).begin(intent_of(shop, about, actor))
     except TimeoutError:
         failed: GatewayFailed | NotFound = GatewayFailed(f"no answer within {seconds} s", is_unclear=True)
     except (GatewayFailed, NotFound) as refused:
@@ -157,14 +157,14 @@ async def query(shop: Shop, attempt_id: int, actor: Actor) -> str:
     about = await shop.db.read(tried, attempt_id)
     attempt, account = about.attempt, about.account
     try:
-        notice = await gateways.made(shop, account).query(_intent(shop, about, actor))
+        notice = await gateways.made(shop, account).query(intent_of(shop, about, actor))
     except (GatewayFailed, NotFound) as failed:
         problem, _ = _said(failed)
         shop.log.warning("gateway could not be asked", gateway=account.name, attempt=attempt.attempt_no, problem=problem)
         return "unknown"
     if notice is None or notice.attempt_no != attempt.attempt_no:
         return "unknown"
-    if notice.state == "paid":
+    if notice.state in ("paid", "refunded", "disputed"):
         await settle.settle_notice(shop, account, notice, actor, source="query")
     return notice.state
 
@@ -201,7 +201,8 @@ def _said(failed: GatewayFailed | NotFound) -> tuple[str, bool]:
     return (failed.problem, failed.is_unclear) if isinstance(failed, GatewayFailed) else (failed.text(), False)
 
 
-def _intent(shop: Shop, about: Tried, actor: Actor) -> Intent:
+def intent_of(shop: Shop, about: Tried, actor: Actor) -> Intent:
+    """What a gateway was or is asked by an attempt."""
     base = f"{shop.base_url}/pay/{about.account.name}"
     return about.attempt.intent(
         title=f"{shop.settings.text('shop.name')} {about.order.order_no}",  # what was bought is nobody else's business (N31)

@@ -13,7 +13,7 @@ from kashop.catalog.rules import checked_answers
 from kashop.catalog.types import BuyerField, Category, Offer
 from kashop.db import Reader, Tx
 from kashop.delivery import writes as delivery
-from kashop.flows import attempts, offers
+from kashop.flows import attempts, offers, unfit
 from kashop.flows.offers import NOBODY, Visitor
 from kashop.lib import ids, money
 from kashop.lib.actor import Actor
@@ -278,25 +278,27 @@ def _place(
 async def cancel(shop: Shop, order: Order, actor: Actor, *, reason: str = "") -> None:
     """End an unpaid order. Its gateways are asked once more first, for a payment that is on its way."""
     await attempts.query_open(shop, order.order_id, actor)
-    if not await shop.db.write(_cancel, order.order_id, actor, reason):
+    if not await shop.db.write(_cancel, order.order_id, actor, reason, unfit.policy(shop)):
         raise Conflict("This order can no longer be cancelled.", code="not_pending")
 
 
-def _cancel(tx: Tx, order_id: int, actor: Actor, reason: str) -> bool:
+def _cancel(tx: Tx, order_id: int, actor: Actor, reason: str, chosen: unfit.Policy) -> bool:
     if not orders.cancel(tx, order_id, actor, reason=reason):
         return False
     payments.end_attempts(tx, order_id, status="closed")
+    unfit.at_the_end(tx, order_id, chosen)
     return True
 
 
 async def expire(shop: Shop, order_id: int, actor: Actor) -> bool:
     """End an order whose deadline has passed, after asking its gateways once more; whether it ended."""
     await attempts.query_open(shop, order_id, actor)
-    return await shop.db.write(_expire, order_id, actor)
+    return await shop.db.write(_expire, order_id, actor, unfit.policy(shop))
 
 
-def _expire(tx: Tx, order_id: int, actor: Actor) -> bool:
+def _expire(tx: Tx, order_id: int, actor: Actor, chosen: unfit.Policy) -> bool:
     if not orders.expire(tx, order_id, actor):
         return False
     payments.end_attempts(tx, order_id, status="closed")
+    unfit.at_the_end(tx, order_id, chosen)
     return True

@@ -4,7 +4,7 @@ Always true: what a person vouches for settles as a proved notice would, once fo
 """
 
 from kashop.db import Tx
-from kashop.flows import settle
+from kashop.flows import settle, unfit
 from kashop.lib.actor import Actor
 from kashop.lib.errors import Conflict, Invalid, NotFound
 from kashop.orders import reads as orders_reads
@@ -33,7 +33,7 @@ def _confirm(tx: Tx, order_no: str, reference: str, note: str, actor: Actor) -> 
     attempts = reads.attempts(tx, order.order_id)
     if not attempts:
         raise Conflict("This order never had a payment to confirm.", code="no_attempt")
-    missing = order.total_minor - order.paid_minor
+    missing = order.total_minor - unfit.free(tx, order)
     attempt = attempts[-1]
     if missing > 0:
         notice = Notice(

@@ -1,4 +1,4 @@
-"""When one person's word is not enough for codes to be seen, and when others are told that they were.
+"""When one person's word is not enough for codes to be seen or money to go back, and when others are told of it.
 
 Always true: what counts is what one person saw within 24 hours, so that many small looks are one large one; what a second person
 approved counts no more; what somebody approved who was since dismissed or demoted is approved no more; a shop
@@ -30,6 +30,9 @@ from kashop.settings import Settings
 
 NIGHT_ENDS = 6
 """From midnight to this hour of the shop's day nobody is expected to export codes."""
+
+
+_TOLD = {"codes.export": "export.asked", "codes.reveal": "reveal.asked", "orders.refund": "refund.asked"}
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -99,8 +102,8 @@ def ask(tx: Tx, kind: str, items: list[int], actor: Actor, *, value: int, reason
             code="no_second_person",
         )
     approval_id = approvals.ask(tx, kind, items, actor, value_minor=value, reason=reason, facts=facts)
-    about = "export.asked" if kind == "codes.export" else "reveal.asked"
-    tell(tx, about, to=[s.email for s in others], count=len(items), by=_name(tx, actor), reason=reason)
+    shown = {name: facts[name] for name in ("order", "amount") if name in facts}
+    tell(tx, _TOLD[kind], to=[s.email for s in others], count=len(items), by=_name(tx, actor), reason=reason, **shown)
     return approval_id
 
 

@@ -7,6 +7,8 @@ import msgspec
 
 from kashop.db import Tx
 from kashop.delivery import writes as delivery
+from kashop.flows import unfit
+from kashop.flows.unfit import Policy
 from kashop.inventory import writes as inventory
 from kashop.lib.actor import SYSTEM, Actor
 from kashop.lib.errors import Conflict, SoldOut, Unavailable
@@ -15,20 +17,11 @@ from kashop.orders import rules as order_rules
 from kashop.orders import writes as orders
 from kashop.orders.types import Order
 from kashop.payments import reads, writes
-from kashop.payments.rows import Attempt, GatewayAccount
-from kashop.payments.types import Notice
+from kashop.payments.refunding import reads as refunding_reads
+from kashop.payments.refunding import writes as refunding
+from kashop.payments.rows import Attempt, GatewayAccount, Receipt
+from kashop.payments.types import Notice, RefundWord
 from kashop.shop import Shop
-
-
-class Policy(msgspec.Struct, frozen=True):
-    """What the shop does with money that comes late."""
-
-    delivers_late: bool
-
-
-def policy(shop: Shop) -> Policy:
-    """As the merchant chose."""
-    return Policy(shop.settings.text("orders.late_payment") == "deliver")
 
 
 class _Heard(msgspec.Struct, frozen=True):
@@ -50,16 +43,18 @@ async def settle_notice(
     """
     heard = _Heard(account, notice, actor, source, callback_id)
     try:
-        return await shop.db.write(_settle, heard, policy(shop))
+        return await shop.db.write(_settle, heard, unfit.policy(shop))
     except Unavailable:
         raise
     except Exception as error:
+        if notice.state != "paid":
+            raise
         shop.log.exception("an order could not be settled; its money is recorded", attempt=notice.attempt_no)
         return await shop.db.write(_record_alone, heard, type(error).__name__)
 
 
-def _settle(tx: Tx, heard: _Heard, late: Policy) -> str:
-    verdict, reason = _decide(tx, heard, late)
+def _settle(tx: Tx, heard: _Heard, chosen: Policy) -> str:
+    verdict, reason = _decide(tx, heard, chosen)
     _note(tx, heard, verdict, reason)
     return verdict
 
@@ -81,14 +76,14 @@ def _note(tx: Tx, heard: _Heard, verdict: str, reason: str) -> None:
         writes.judge_callback(tx, heard.callback_id, verdict, reason=reason, attempt_id=attempt_id)
 
 
-def _decide(tx: Tx, heard: _Heard, late: Policy) -> tuple[str, str]:
+def _decide(tx: Tx, heard: _Heard, chosen: Policy) -> tuple[str, str]:
     gateway_id, notice, actor = heard.account.gateway_id, heard.notice, heard.actor
     source, callback_id = heard.source, heard.callback_id
     attempt = reads.find_attempt(tx, gateway_id, notice.attempt_no)
     if attempt is None:
         return "rejected", "unknown_attempt"
     if notice.state != "paid":
-        return "ignored", notice.state
+        return _hear(tx, attempt, notice, actor)
     if notice.amount_minor <= 0 or not notice.gateway_txn:
         return "rejected", "amount"
     credit = writes.credit(tx, attempt, notice, source=source, callback_id=callback_id, actor=actor)
@@ -99,24 +94,54 @@ def _decide(tx: Tx, heard: _Heard, late: Policy) -> tuple[str, str]:
         orders.open_exception(tx, attempt.order_id, "mismatch", actor, why=credit.flaw, txn=notice.gateway_txn)
     if credit.verdict == "repeated":
         return "repeated", credit.flaw
-    if credit.flaw:
-        return "settled", credit.flaw
-    _find_order(tx, attempt, notice, late, actor)
-    return "settled", ""
+    _use(tx, attempt, notice, credit.flaw, chosen, actor)
+    return "settled", credit.flaw
 
 
-def _find_order(tx: Tx, attempt: Attempt, notice: Notice, late: Policy, actor: Actor) -> None:
-    """Money has been counted: what does it do for its order?"""
-    order = orders_reads.get(tx, attempt.order_id)
+def _hear(tx: Tx, attempt: Attempt, notice: Notice, actor: Actor) -> tuple[str, str]:
+    """A gateway tells of something else than a payment."""
+    if notice.refund is not None:
+        return _went_back(tx, attempt, notice, notice.refund, actor)
+    if notice.state != "disputed":
+        return "ignored", notice.state
+    orders.open_exception(tx, attempt.order_id, "disputed", actor, attempt=attempt.attempt_no, txn=notice.gateway_txn)
+    return "noted", notice.state
+
+
+def _use(tx: Tx, attempt: Attempt, notice: Notice, flaw: str, chosen: Policy, actor: Actor) -> None:
+    """Money is recorded: what becomes of it."""
+    receipt = reads.find_receipt(tx, attempt.gateway_id, notice.gateway_txn)
+    assert receipt is not None  # it was just written down
+    is_ahead = refunding.take_ahead(tx, receipt, actor)
+    if not flaw:
+        _find_order(tx, receipt, chosen, actor, is_ahead=is_ahead)
+    elif chosen.mismatch == "refund":
+        unfit.send_back(tx, receipt, receipt.amount_minor, chosen, reason="the payment is not what was asked for")
+
+
+def _find_order(tx: Tx, receipt: Receipt, chosen: Policy, actor: Actor, *, is_ahead: bool) -> None:
+    """Money has been counted: what does it do for its order? Of what went back before it was told, the desk knows already."""
+    order = orders_reads.get(tx, receipt.order_id)
+    missing = order.total_minor - unfit.free(tx, order)
     if order.status in order_rules.PAID:
-        orders.open_exception(tx, order.order_id, "paid_twice", actor, txn=notice.gateway_txn, amount=notice.amount_minor)
-    elif order.paid_minor < order.total_minor:
-        missing = order.total_minor - order.paid_minor
-        orders.open_exception(tx, order.order_id, "paid_partly", actor, missing=missing, late=order.status != "pending")
+        told = {"txn": receipt.gateway_txn, "amount": receipt.amount_minor, "currency": receipt.currency}
+        orders.open_exception(tx, order.order_id, "paid_twice", actor, **told)
+        if chosen.twice == "refund":
+            unfit.send_surplus_back(tx, receipt, chosen, reason="the order was paid already")
+    elif missing > 0:
+        if not is_ahead:
+            orders.open_exception(tx, order.order_id, "paid_partly", actor, missing=missing, late=order.status != "pending")
+        unfit.at_the_end(tx, order.order_id, chosen)
     elif order.status == "pending":
-        pay(tx, order, actor)
+        _pay(tx, order, receipt, chosen, actor)
     else:
-        _pay_late(tx, order, late, actor)
+        _pay_late(tx, order, receipt, chosen, actor)
+
+
+def _pay(tx: Tx, order: Order, receipt: Receipt, chosen: Policy, actor: Actor) -> None:
+    pay(tx, order, actor)
+    if chosen.over == "refund" and unfit.free(tx, order) > order.total_minor:
+        unfit.send_surplus_back(tx, receipt, chosen, reason="more was paid than the order costs")
 
 
 def pay(tx: Tx, order: Order, actor: Actor) -> None:
@@ -124,18 +149,54 @@ def pay(tx: Tx, order: Order, actor: Actor) -> None:
     if not orders.mark_paid(tx, order.order_id, actor, expected=order.status):
         raise Conflict("This order is in another state than its money.")
     orders.close_exceptions(tx, order.order_id, ("paid_partly",), actor, reason="paid in full")
-    if order.paid_minor > order.total_minor:
-        orders.open_exception(tx, order.order_id, "paid_over", actor, over=order.paid_minor - order.total_minor)
+    over = unfit.free(tx, order) - order.total_minor
+    if over > 0:
+        orders.open_exception(tx, order.order_id, "paid_over", actor, over=over)
     delivery.deliver_auto(tx, order.order_id, actor)
 
 
-def _pay_late(tx: Tx, order: Order, late: Policy, actor: Actor) -> None:
-    """Late money: held again and delivered if the policy says so and stock is left; otherwise it waits for staff."""
+def _pay_late(tx: Tx, order: Order, receipt: Receipt, chosen: Policy, actor: Actor) -> None:
+    """Late money: held again and delivered, sent back, or left to staff, as the policy says."""
     exception_id = orders.open_exception(tx, order.order_id, "paid_late", actor, status=order.status)
-    if not late.delivers_late or not hold_again(tx, order):
-        return
-    pay(tx, order, actor)
-    orders.close_exception(tx, exception_id, SYSTEM, reason="late payment: delivered from stock by the shop's policy")
+    if chosen.late in ("deliver", "deliver_or_refund") and hold_again(tx, order):
+        _pay(tx, order, receipt, chosen, actor)
+        waits = any(e.kind == "sealed" for e in orders_reads.open_exceptions(tx, order.order_id))
+        how = "held from stock until the vault is unsealed" if waits else "delivered from stock"
+        orders.close_exception(tx, exception_id, SYSTEM, reason=f"late payment: {how}, by the shop's policy")
+    elif chosen.late in ("refund", "deliver_or_refund"):
+        unfit.send_all_back(tx, order.order_id, chosen, reason="the payment came too late")
+
+
+def reconsider(tx: Tx, order_id: int, actor: Actor) -> None:
+    """Money that was on its way back is not: an order that waits for it is paid after all. What is paid is swept up by a job."""
+    order = orders_reads.get(tx, order_id)
+    if order.status == "pending" and order.total_minor > 0 and unfit.free(tx, order) >= order.total_minor:
+        pay(tx, order, actor)
+
+
+def _went_back(tx: Tx, attempt: Attempt, notice: Notice, word: RefundWord, actor: Actor) -> tuple[str, str]:
+    """A gateway tells of a refund: of one of ours, or of one that was made without us."""
+    receipts = [r for r in reads.receipts(tx, attempt.order_id) if r.attempt_id == attempt.attempt_id]
+    named = [r for r in receipts if r.gateway_txn == notice.gateway_txn] or receipts
+    known = refunding_reads.find(tx, attempt.gateway_id, word.refund_no)
+    known = known or refunding_reads.find_vendors(tx, attempt.gateway_id, word.gateway_refund)
+    if known is None and named and not word.refund_no:
+        known = refunding.adopt(tx, named[-1], word)
+    if known is not None and known.order_id != attempt.order_id:
+        orders.open_exception(tx, attempt.order_id, "mismatch", actor, why="refund", txn=word.gateway_refund)
+        return "rejected", "refund_of_other_order"
+    if known is not None:
+        before, after = known.status, refunding.hear(tx, known.refund_id, word, actor)
+        reconsider(tx, attempt.order_id, actor)
+        return "repeated" if before == after != "open" else "noted", f"refund_{word.state}"
+    if word.state != "done":
+        return "ignored", f"refund_{word.state}"
+    if not named:
+        is_news = refunding.hear_ahead(tx, attempt, word, actor)
+    else:
+        number = word.gateway_refund or word.refund_no
+        is_news = refunding.find_elsewhere(tx, named[-1], number, word.amount_minor, actor)
+    return "noted" if is_news else "repeated", "refund_elsewhere"
 
 
 def hold_again(tx: Tx, order: Order) -> bool:

@@ -8,7 +8,7 @@ import msgspec
 
 from kashop.accounts import writes as accounts
 from kashop.accounts.factors import writes as factors
-from kashop.flows import attempts, checkout, checkpoint, deliver, inbox, notices, rotate, settings, supply, vault
+from kashop.flows import attempts, checkout, checkpoint, deliver, inbox, notices, refunds, rotate, settings, supply, vault
 from kashop.lib.actor import SYSTEM
 from kashop.lib.clock import DAY, SECOND
 from kashop.notices import writes as notice_writes
@@ -17,6 +17,7 @@ from kashop.orders import reads as orders
 from kashop.orders import writes as order_writes
 from kashop.payments import reads as payments
 from kashop.payments import writes as payment_writes
+from kashop.payments.refunding import reads as refunding
 from kashop.payments.rows import Callback
 from kashop.shop import Shop
 
@@ -41,6 +42,12 @@ async def query_attempts(shop: Shop) -> int:
     """Ask gateways about attempts that nobody called back about."""
     due = await shop.db.read(payments.due_queries, limit=300)
     return await _all(attempts.query_due(shop, attempt_id, SYSTEM) for attempt_id in due)
+
+
+async def settle_refunds(shop: Shop) -> int:
+    """Send back what is to go back, and ask gateways what became of refunds that they have not settled."""
+    due = await shop.db.read(refunding.due, limit=100)
+    return await _all(refunds.go_on(shop, refund_id) for refund_id in due)
 
 
 async def sweep_undelivered(shop: Shop) -> int:
@@ -123,6 +130,7 @@ SCHEDULE = (
     Job("watch_vault", 2, watch_vault, is_everywhere=True),
     Job("expire_orders", 10, expire_orders),
     Job("query_attempts", 10, query_attempts),
+    Job("settle_refunds", 5, settle_refunds),
     Job("sweep_undelivered", 15, sweep_undelivered),
     Job("read_callbacks", 20, read_callbacks),
     Job("open_sealed", 10, open_sealed),

@@ -143,6 +143,13 @@ TEXTS: dict[str, Text] = {
             page="/admin/approvals",
         ),
         Text(
+            about="refund.asked",
+            title="Somebody asks to send money back",
+            sentence="{by} asks to send back {amount} of the order {order}: {reason}. Somebody else has to approve it.",
+            is_shop_wide=True,
+            page="/admin/approvals",
+        ),
+        Text(
             about="export.unusual",
             title="Codes were taken out in an unusual way",
             sentence="{by} revealed or exported {count} codes: {why}. If you do not know why, ask, and look at the audit.",

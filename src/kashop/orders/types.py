@@ -27,6 +27,11 @@ class Order(msgspec.Struct, frozen=True):
     note: str
     refunded_minor: int
 
+    @property
+    def kept_minor(self) -> int:
+        """What was paid and did not go back."""
+        return self.paid_minor - self.refunded_minor
+
 
 class Line(msgspec.Struct, frozen=True):
     """One SKU on an order. `prices` and `fields` are JSON."""

@@ -91,11 +91,31 @@ def add_money(tx: Tx, order_id: int, amount_minor: int) -> int:
 def mark_paid(tx: Tx, order_id: int, actor: Actor, *, expected: str) -> bool:
     """The order is paid in full; whether it was still in the expected state. The caller has seen the money."""
     sql = """UPDATE orders SET status = 'paid', paid_at = :now
-             WHERE order_id = :order_id AND status = :expected AND paid_minor >= total_minor"""
+             WHERE order_id = :order_id AND status = :expected AND paid_minor - refunded_minor >= total_minor"""
     if "paid" not in rules.MOVES[expected] or not tx.run(sql, order_id=order_id, expected=expected, now=tx.now):
         return False
     record(tx, "order.paid", actor, ("order", order_id))
     return True
+
+
+def give_back(tx: Tx, order_id: int, counted_minor: int, actor: Actor) -> None:
+    """Count money that went back. A paid order that keeps less than its price is refunded: what it holds is released, what was
+    sold stays sold, and it is delivered no more.
+    """
+    sql = "UPDATE orders SET refunded_minor = refunded_minor + :counted WHERE order_id = :order_id"
+    tx.run(sql, order_id=order_id, counted=counted_minor)
+    sql = """UPDATE orders SET status = 'refunded', ended_at = :now
+             WHERE order_id = :order_id AND status IN ('paid', 'delivering', 'delivered')
+               AND paid_minor - refunded_minor < total_minor RETURNING pool_id"""
+    pool_id = tx.value(sql, order_id=order_id, now=tx.now)
+    if pool_id is None:
+        return
+    for line in reads.lines(tx, order_id):
+        if line.delivery == "auto":
+            inventory.release(tx, line_id=line.line_id, sku_id=line.sku_id, pool_id=pool_id)
+    record(tx, "order.refunded", actor, ("order", order_id))
+    undeliverable = ("sealed", "short_of_stock", "delivery_failed")
+    close_exceptions(tx, order_id, undeliverable, actor, reason="refunded: nothing is left to deliver")
 
 
 def count_delivered(tx: Tx, line_id: int, count: int) -> None:

@@ -85,7 +85,8 @@ def receipts(db: Reader, order_id: int) -> list[Receipt]:
 def refunds(db: Reader, order_id: int) -> list[Refund]:
     """An order's refunds, oldest first."""
     sql = """SELECT refund_id, refund_no, order_id, receipt_id, gateway_id, way, status, amount_minor, currency, counted_minor,
-               gateway_refund, reason, reference, claim_url, problem, asked_by, created_at, next_try_at, tries, ended_at
+               gateway_refund, reason, reference, claim_url, problem, asked_by, created_at, next_try_at, tries, ended_at,
+               approval_id
              FROM refunds WHERE order_id = :order_id ORDER BY refund_id"""
     return db.all(sql, Refund, order_id=order_id)
 

@@ -137,6 +137,7 @@ class Refund(msgspec.Struct, frozen=True):
     next_try_at: int | None
     tries: int
     ended_at: int | None
+    approval_id: int | None
 
 
 class Callback(msgspec.Struct, frozen=True):

@@ -95,6 +95,37 @@ _NOTICES = (
     ),
 )
 
+_HOLD_OR_REFUND = "hold: hand it to staff. refund: send it back by itself, where the gateway can; otherwise hand it to staff."
+_UNFIT = (
+    *(
+        Setting(
+            name=f"payments.{name}",
+            group="payments",
+            kind="choice",
+            default="hold",
+            choices=("hold", "refund"),
+            label=label,
+            help=_HOLD_OR_REFUND,
+        )
+        for name, label in (
+            ("on_partly_paid", "Paid in part when the order ends"),
+            ("on_overpaid", "Paid more than the order costs"),
+            ("on_paid_twice", "Paid a second time"),
+            ("on_mismatch", "Paid in another currency or by another method"),
+        )
+    ),
+    Setting(
+        name="payments.second_person_above",
+        group="payments",
+        kind="number",
+        default=0,
+        most=10**14,
+        label="Money that one person may send back alone",
+        help="Whoever wants to send back more within 24 hours needs a second person, and nothing above it goes back by itself. "
+        "In the smallest unit (100 is 1.00). 0: never.",
+    ),
+)
+
 SETTINGS: dict[str, Setting] = {
     s.name: s
     for s in (
@@ -160,9 +191,10 @@ SETTINGS: dict[str, Setting] = {
             group="orders",
             kind="choice",
             default="deliver",
-            choices=("deliver", "hold"),
+            choices=("deliver", "deliver_or_refund", "hold", "refund"),
             label="Payment after the deadline",
-            help="deliver: deliver if stock is left, otherwise hand it to staff. hold: always hand it to staff.",
+            help="deliver: deliver if stock is left, otherwise hand it to staff. deliver_or_refund: deliver if stock is left, "
+            "otherwise send the money back. hold: always hand it to staff. refund: always send the money back.",
         ),
         Setting(
             name="vault.on_alarm",
@@ -200,6 +232,7 @@ SETTINGS: dict[str, Setting] = {
             label="Tell the owners above",
             help="Codes that one person revealed or exported within 24 hours. 0: never.",
         ),
+        *_UNFIT,
         Setting(
             name="callbacks.keep_days",
             group="payments",

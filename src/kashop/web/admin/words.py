@@ -1,7 +1,7 @@
 """What the panel calls the states, kinds and names that the database writes down. Values are msgids."""
 
 from kashop.supply.sealedbatch import REFUSALS
-from kashop.web.admin import event_words
+from kashop.web.admin import event_words, refund_words
 
 ORDER = {
     "pending": "Awaiting payment",
@@ -22,11 +22,17 @@ EXCEPTION = {
     "sealed": "Vault sealed",
     "delivery_failed": "Delivery failed",
     "gateway_unclear": "Gateway unclear",
+    "refund_failed": "Refund failed",
+    "refunded_elsewhere": "Refunded elsewhere",
+    "disputed": "Payment disputed",
+    "statement": "Statement differs",
 }
 ATTEMPT = {"open": "Open", "succeeded": "Succeeded", "failed": "Failed", "closed": "Closed"}
 VERDICT = {
     "new": "Not judged yet",
     "settled": "Settled",
+    "noted": "Noted",
+    "asked": "Gateway asked",
     "repeated": "Repeated",
     "ignored": "Ignored",
     "rejected": "Rejected",
@@ -123,11 +129,12 @@ APPROVAL = {
     "used": "Done",
     "expired": "Too late",
 }
-ASKED = {"codes.export": "Export codes", "codes.reveal": "Reveal codes"}
+ASKED = {"codes.export": "Export codes", "codes.reveal": "Reveal codes", "orders.refund": "Send money back"}
 NEEDS = {
     "count": "More codes than one person may see within 24 hours.",
     "value": "Worth more than one person may see within 24 hours.",
     "again": "The second file within a minute.",
+    "refund": "More money than one person may send back within 24 hours.",
 }
 SEALED_BATCH = {"held": "To decide", "waiting": "Waits to be opened", "done": "On the shelf", "refused": "Refused"}
 BATCH = {
@@ -149,7 +156,6 @@ SEPARATOR = {
     " ": "Space",
 }
 FORMAT = {"txt": "Text, one code a line", "csv": "CSV", "tsv": "TSV", "xlsx": "Excel", "jsonl": "JSON lines"}
-LATE = {"deliver": "Deliver if stock is left", "hold": "Hand it to staff"}
 ALERT = {
     "new_place": "A log-in from a place and a browser where this account was not used before",
     "failures": "Many log-ins with a wrong password",
@@ -187,6 +193,8 @@ PERMISSION = {
     "orders.deliver": "Deliver by hand",
     "orders.cancel": "Cancel orders",
     "orders.confirm": "Confirm payments by hand",
+    "orders.refund": "Send money back",
+    "orders.approve": "Approve others' refunds",
     "exceptions.view": "See exceptions",
     "exceptions.close": "Close exceptions",
     "gateways.view": "See and test gateways",
@@ -260,6 +268,8 @@ JOB = {
     "watch_vault": "Seal and unseal as asked",
     "expire_orders": "End unpaid orders",
     "query_attempts": "Ask gateways about open payments",
+    "settle_refunds": "Send money back, and ask what became of it",
+    "close_attempts": "Tell gateways what nobody will pay any more",
     "sweep_undelivered": "Deliver what waits",
     "read_callbacks": "Read callbacks left unread",
     "open_sealed": "Open suppliers' batches",
@@ -272,34 +282,21 @@ JOB = {
 }
 ORIGIN = {"bundled": "In the box", "package": "Package", "file": "File"}
 
-FACT = {
-    "amount": "Amount",
-    "total": "Total",
-    "missing": "Missing",
-    "over": "Too much",
-    "txn": "Transaction",
-    "attempt": "Attempt",
-    "where": "Where",
-    "how": "How",
-    "late": "Late",
-}
-FLAW = {"currency": "Another currency", "method": "Another method", "transaction": "The transaction of another order"}
-
 ENCODING = {"utf-8": "UTF-8", "gbk": "GBK", "gb18030": "GB18030", "big5": "Big5"}
 
 _KINDS = {
     "sealed_why": SEALED_WHY,
     "unseal": UNSEAL,
     "encoding": ENCODING,
-    "fact": FACT,
+    "fact": refund_words.FACT,
     "code": CODE,
     "expiry": EXPIRY,
-    "filter": FILTER,
+    "filter": {**FILTER, **refund_words.ASKED_FACT},
     "noted": NOTED,
     "approval": APPROVAL,
     "asked": ASKED,
     "needs": NEEDS,
-    "flaw": FLAW,
+    "flaw": refund_words.WHY,
     "reason": REASON,
     "area": AREA,
     "group": GROUP,
@@ -329,7 +326,7 @@ _KINDS = {
     "phase": PHASE,
     "separator": SEPARATOR,
     "format": FORMAT,
-    "orders.late_payment": LATE,
+    **refund_words.KINDS,
     "vault.on_alarm": ALARM,
     "shop.locale": LOCALE,
     "mail.security": SECURITY,

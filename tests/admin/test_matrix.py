@@ -177,6 +177,8 @@ TABLE: dict[Door, set[str]] = {
     ("POST", "/admin/gateways/{name}/enable"): Proven(ONLY_OWNER),
     ("POST", "/admin/gateways/{name}/disable"): Proven(ONLY_OWNER),
     ("POST", "/admin/gateways/{name}/delete"): Proven(ONLY_OWNER),
+    ("POST", "/admin/gateways/{name}/move"): Proven(ONLY_OWNER),
+    ("POST", "/admin/gateways/{name}/copy"): Proven(ONLY_OWNER),
     ("GET", "/admin/settings"): ONLY_OWNER,
     ("GET", "/admin/notices"): ONLY_OWNER,
     ("POST", "/admin/notices/test"): ONLY_OWNER,

@@ -53,6 +53,27 @@ def test_a_gateway_is_changed_and_keeps_what_is_not_given(terminal: Terminal) ->
     assert KEY not in tried.output
 
 
+def test_a_gateways_rules_are_set_one_by_one(terminal: Terminal) -> None:
+    terminal.good(
+        "gateway", "set", "a", *EPAY, "--option", f"key={KEY}", "--fee", "added", "--fee-percent", "0.6", "--least", "10"
+    )
+    said = terminal.good("gateway", "set", "a", "--fee-fixed", "0.10", "--tolerance", "1")
+    assert "An order of 100 CNY asks for 100.70 CNY." in said
+    terminal.good("gateway", "copy", "a", "b")
+    terminal.good("gateway", "set", "b", "--least", "0", "--fee-fixed", "", "--fee", "absorbed", "--position", "1", "--enable")
+    b, a = terminal.json("gateway", "list")
+    assert (a["name"], b["name"], b["is_enabled"]) == ("a", "b", True)
+    assert a["rules"] == {"least": "10.00", "fee": "added", "fee-percent": "0.6", "fee-fixed": "0.10", "tolerance": "1"}
+    assert b["rules"] == {"fee-percent": "0.6", "tolerance": "1"}
+    for options, wrong in (
+        (("--currency", "USD", "--rate", "0.14"), "currency: This gateway is not asked in USD"),
+        (("--fee-percent", "31"), "fee-percent: A fee of 0 to 30 %."),
+        (("--products", "nothing"), "products: There is no product nothing."),
+        (("--least", "ten"), "least: Not an amount"),
+    ):
+        assert wrong in terminal.refused("gateway", "set", "a", *options)
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [

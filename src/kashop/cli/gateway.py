@@ -9,10 +9,12 @@ import msgspec
 import rich_click as click
 
 from kashop.cli import frame, show
+from kashop.cli.gateway_rules import by_option, changed, plain, rules_options, worked
 from kashop.flows import gateways
 from kashop.lib.errors import Invalid
 from kashop.payments import reads
 from kashop.payments.rows import GatewayAccount
+from kashop.payments.rules import AccountRules, rules_of
 from kashop.payments.types import Finding, GatewayType
 from kashop.shop import Shop
 
@@ -67,6 +69,10 @@ def _type_plain(kind: GatewayType) -> dict[str, Any]:
 @click.option("--label", help="What buyers see beside the method's name.")
 @click.option("--disable", is_flag=True, help="Keep it, and offer it to nobody.")
 @click.option("--enable", is_flag=True, help="Offer it (a new account is offered at once).")
+@rules_options
+@click.option(
+    "--position", type=click.IntRange(1, 1000), help="Its place in the order in which buyers see the accounts; 1 is first."
+)
 def set_(
     *,
     name: str,
@@ -77,6 +83,8 @@ def set_(
     label: str | None,
     disable: bool,
     enable: bool,
+    position: int | None,
+    **given: str | None,
 ) -> None:
     """Add an account, or change the one of that name: what is not given stays.
 
@@ -89,20 +97,50 @@ def set_(
         raise click.UsageError("--enable and --disable contradict each other.")
     values = {**_from_environ(os.environ), **dict(_option(text) for text in options)}
 
-    async def work(shop: Shop) -> None:
+    async def work(shop: Shop) -> str:
         known = await shop.db.read(reads.find_gateway, name)
-        kind = type_ or (known.type if known else None)
-        if kind is None:
-            raise Invalid.of(
-                "type", "A new account needs --type: one of {known}.", known=", ".join(sorted(shop.plugins.gateway_types))
-            )
+        rules, currency = rules_of(known) if known else AccountRules(), shop.settings.text("shop.currency")
+        changes = changed(rules, given, currency)
         was_on = bool(known.is_enabled) if known else True
-        is_enabled = not disable and (enable or was_on)
         shown = label if label is not None else (known.label if known else "")
-        await gateways.configure(shop, name, type=kind, options=values, actor=frame.actor(), label=shown, is_enabled=is_enabled)
+        wanted = _Wanted(type_ or (known.type if known else ""), values, shown, not disable and (enable or was_on), changes)
+        await _configure(shop, name, wanted)
+        if position is not None:
+            await gateways.place(shop, name, position, frame.actor())
+        return worked(changes, currency) if changes else ""
 
-    frame.run(data, work)
-    show.as_json({"name": name}) if is_json else show.line(f"Set {name}. Try it with `kashop gateway test {name}`.")
+    example = frame.run(data, work)
+    said = " ".join(filter(None, (f"Set {name}.", example, f"Try it with `kashop gateway test {name}`.")))
+    show.as_json({"name": name}) if is_json else show.line(said)
+
+
+class _Wanted(msgspec.Struct, frozen=True):
+    """What an account is to be."""
+
+    type: str
+    options: dict[str, str]
+    label: str
+    is_enabled: bool
+    rules: AccountRules | None
+
+
+async def _configure(shop: Shop, name: str, wanted: _Wanted) -> None:
+    if not wanted.type:
+        known = ", ".join(sorted(shop.plugins.gateway_types))
+        raise Invalid.of("type", "A new account needs --type: one of {known}.", known=known)
+    try:
+        await gateways.configure(
+            shop,
+            name,
+            type=wanted.type,
+            options=wanted.options,
+            actor=frame.actor(),
+            label=wanted.label,
+            is_enabled=wanted.is_enabled,
+            rules=wanted.rules,
+        )
+    except Invalid as refused:
+        raise by_option(refused) from None
 
 
 def _option(text: str) -> tuple[str, str]:
@@ -154,12 +192,15 @@ def list_(*, data: Path, is_json: bool) -> None:
             a["label"],
             "on" if a["is_enabled"] else "off",
             " ".join(f"{k}={v}" for k, v in a["options"].items() if v) + "".join(f" {s}=…" for s in a["secrets"]),
+            " ".join(f"{k}={v}" for k, v in a["rules"].items()),
             a["problem"],
         )
         for a in found
     ]
     show.table(
-        ("NAME", "TYPE", "LABEL", "", "OPTIONS", ""), rows, empty="No gateway yet: `kashop gateway types` shows what there is."
+        ("NAME", "TYPE", "LABEL", "", "OPTIONS", "RULES", ""),
+        rows,
+        empty="No gateway yet: `kashop gateway types` shows what there is.",
     )
 
 
@@ -171,6 +212,7 @@ def _account(shop: Shop, account: GatewayAccount) -> dict[str, Any]:
         "label": account.label,
         "is_enabled": bool(account.is_enabled),
         "options": msgspec.json.decode(account.options, type=dict[str, str]),
+        "rules": plain(rules_of(account), shop.settings.text("shop.currency")),
         "secrets": [o.name for o in kind.options if o.is_secret] if kind else [],
         "problem": "" if kind else "its plugin is not loaded",
     }
@@ -199,6 +241,16 @@ def enable(*, name: str, data: Path, is_json: bool) -> None:
     """Offer an account to buyers."""
     frame.run(data, lambda shop: gateways.set_enabled(shop, name, True, frame.actor()))
     show.as_json({"name": name, "is_enabled": True}) if is_json else show.line(f"{name} is on.")
+
+
+@gateway.command("copy")
+@click.argument("name")
+@click.argument("new_name")
+@frame.shop_options
+def copy(*, name: str, new_name: str, data: Path, is_json: bool) -> None:
+    """Make another account with all that one has, its keys and rules too; it is off until you enable it."""
+    frame.run(data, lambda shop: gateways.copy(shop, name, new_name, frame.actor()))
+    show.as_json({"name": new_name, "is_enabled": False}) if is_json else show.line(f"Copied {name} to {new_name}; it is off.")
 
 
 @gateway.command("delete")

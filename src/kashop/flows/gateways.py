@@ -4,12 +4,15 @@ import re
 
 import msgspec
 
+from kashop.catalog import reads as catalog
+from kashop.db import Reader
 from kashop.lib import ids
 from kashop.lib.actor import Actor
 from kashop.lib.errors import FieldError, Invalid, NotFound
 from kashop.payments import reads, writes
+from kashop.payments.account_rules import checked_rules
 from kashop.payments.rows import GatewayAccount, GatewayDraft
-from kashop.payments.rules import AccountRules
+from kashop.payments.rules import AccountRules, rules_of
 from kashop.payments.types import Finding, Gateway, GatewayFailed, GatewayType, Method, Option
 from kashop.shop import Shop
 from kashop.vault import Tampered
@@ -29,13 +32,15 @@ async def configure(
     rules: AccountRules | None = None,
     version: int | None = None,
 ) -> None:
-    """Add an account, or change the one of that name; secret options and rules that are not given keep their value.
+    """Add an account at the end, or change the one of that name; secret options and rules that are not given keep their value.
 
     `version` is what the editor saw: Conflict when it is no longer so. Raises Invalid by option.
     A practice gateway is enabled only in a practice shop.
     """
     account = await shop.db.read(reads.find_gateway, name)
     kind = _kind(shop, name, type, account, is_enabled)
+    if rules is not None:
+        await _check_rules(shop, kind, rules)
     merged = _checked(kind, {**_all_options(shop, account), **{k: v.strip() for k, v in options.items()}})
     shop.plugins.gateway(kind, merged)  # refuses what the gateway cannot work with
     secret_names = {o.name for o in kind.options if o.is_secret}
@@ -50,6 +55,41 @@ async def configure(
     else:
         seen = account.version if version is None else version
         await shop.db.write(writes.edit_gateway, account.gateway_id, draft, version=seen, actor=actor)
+
+
+async def _check_rules(shop: Shop, kind: GatewayType, rules: AccountRules) -> None:
+    """Raises Invalid by the fields of AccountRules."""
+    checked_rules(rules, kind, shop.settings.text("shop.currency"))
+    wrong = await shop.db.read(_strangers, rules)
+    if wrong:
+        raise Invalid("Please correct the marked fields.", fields=wrong)
+
+
+def _strangers(db: Reader, rules: AccountRules) -> list[FieldError]:
+    """Complaints about slugs that name nothing."""
+    products = [slug for slug in rules.products if catalog.find_product(db, slug) is None]
+    categories = [slug for slug in rules.categories if catalog.find_category(db, slug) is None]
+    return [FieldError("products", "There is no product {slug}.", (("slug", slug[:64]),)) for slug in products] + [
+        FieldError("categories", "There is no category {slug}.", (("slug", slug[:64]),)) for slug in categories
+    ]
+
+
+async def copy(shop: Shop, name: str, new_name: str, actor: Actor) -> None:
+    """Another account with all that one has, its keys too, switched off until it is looked at. Raises Invalid, NotFound."""
+    account = await shop.db.read(reads.find_gateway, name)
+    if account is None:
+        raise NotFound("There is no gateway {name}.", name=name[:40])
+    if await shop.db.read(reads.find_gateway, new_name) is not None:
+        raise Invalid.of("name", "This is already in use.")
+    options, rules = _all_options(shop, account), rules_of(account)
+    await configure(
+        shop, new_name, type=account.type, options=options, actor=actor, label=account.label, is_enabled=False, rules=rules
+    )
+
+
+async def place(shop: Shop, name: str, position: int, actor: Actor) -> None:
+    """Put an account at a place in the order in which buyers see them and the shop takes them; 1 is the first."""
+    await shop.db.write(writes.place_gateway, name, position, actor)
 
 
 def _kind(shop: Shop, name: str, type: str, account: GatewayAccount | None, is_enabled: bool) -> GatewayType:

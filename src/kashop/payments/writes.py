@@ -6,7 +6,7 @@ from kashop.audit.reads import next_id
 from kashop.audit.writes import record
 from kashop.db import Tx
 from kashop.lib.actor import Actor
-from kashop.lib.errors import Conflict, Invalid
+from kashop.lib.errors import Conflict, Invalid, NotFound
 from kashop.orders import writes as orders
 from kashop.payments import reads, rules
 from kashop.payments.rows import Attempt, AttemptDraft, GatewayAccount, GatewayDraft, Receipt
@@ -15,11 +15,14 @@ from kashop.payments.types import Begun, CallbackRequest, Notice
 
 def add_gateway(tx: Tx, name: str, type: str, draft: GatewayDraft, actor: Actor) -> int:
     """Configure an account; its id. The flow has checked the options and sealed the secrets."""
-    sql = """INSERT INTO gateways (gateway_id, name, type, label, options, secrets, is_enabled, rules, created_at, updated_at)
-             VALUES (:gateway_id, :name, :type, :label, :options, :secrets, :is_enabled, :rules, :now, :now)
+    sql = """INSERT INTO gateways (gateway_id, name, type, label, options, secrets, is_enabled, rules, position, created_at,
+               updated_at)
+             VALUES (:gateway_id, :name, :type, :label, :options, :secrets, :is_enabled, :rules, :position, :now, :now)
              ON CONFLICT (name) DO NOTHING RETURNING gateway_id"""
     # never an id that was deleted: a running server keeps what it made of each (id, version)
-    gateway_id = tx.value(sql, gateway_id=next_id(tx, "gateway"), name=name, type=type, now=tx.now, **_columns(draft))
+    place = max((account.position for account in reads.gateways(tx)), default=0) + 1
+    columns = {**_columns(draft), "position": place}
+    gateway_id = tx.value(sql, gateway_id=next_id(tx, "gateway"), name=name, type=type, now=tx.now, **columns)
     if gateway_id is None:
         raise Invalid.of("name", "This is already in use.")
     record(tx, "gateway.added", actor, ("gateway", gateway_id), account=name, type=type, enabled=draft.is_enabled)
@@ -34,6 +37,19 @@ def edit_gateway(tx: Tx, gateway_id: int, draft: GatewayDraft, *, version: int, 
     if not tx.run(sql, gateway_id=gateway_id, version=version, now=tx.now, **_columns(draft)):
         raise Conflict("Someone else changed this gateway meanwhile. Reload and try again.", code="changed_meanwhile")
     record(tx, "gateway.changed", actor, ("gateway", gateway_id), enabled=draft.is_enabled)
+
+
+def place_gateway(tx: Tx, name: str, place: int, actor: Actor) -> None:
+    """Put an account at a place in the order of all (1 is the first; beyond the end is the end). Raises NotFound."""
+    names = [account.name for account in reads.gateways(tx)]
+    account = reads.find_gateway(tx, name)
+    if account is None:
+        raise NotFound("There is no gateway {name}.", name=name[:40])
+    names.remove(name)
+    names.insert(max(0, place - 1), name)
+    sql = "UPDATE gateways SET position = :position WHERE name = :name"
+    tx.many(sql, [{"name": each, "position": n} for n, each in enumerate(names, 1)])
+    record(tx, "gateway.moved", actor, ("gateway", account.gateway_id), place=names.index(name) + 1)
 
 
 def remove_gateway(tx: Tx, gateway_id: int, actor: Actor) -> None:

@@ -25,6 +25,7 @@ EVENTS = {
     "gateway.added": "Gateway added",
     "gateway.changed": "Gateway changed",
     "gateway.removed": "Gateway removed",
+    "gateway.moved": "Gateway moved in the order",
     "category.added": "Category added",
     "category.changed": "Category changed",
     "category.removed": "Category removed",
@@ -165,6 +166,7 @@ THINGS = {
 
 FACTS = {
     "account": "Account",
+    "place": "Place",
     "actor": "By",
     "after": "Now",
     "again": "Again",

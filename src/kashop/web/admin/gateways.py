@@ -8,17 +8,24 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from kashop.flows import gateways
+from kashop.catalog import reads as catalog
+from kashop.flows import gateways, offers
 from kashop.lib.errors import Conflict, FieldError, Invalid, NotFound
+from kashop.lib.money import to_text
 from kashop.payments import reads
+from kashop.payments.account_rules import example
 from kashop.payments.rows import GatewayAccount
+from kashop.payments.rules import AccountRules, rules_of
 from kashop.payments.types import Finding, GatewayType
 from kashop.shop import Shop
 from kashop.web.admin.difference import Difference, Value, compared
+from kashop.web.admin.gateway_rules import in_the_form, read_rules, values
+from kashop.web.admin.gateway_rules import shown as shown_rules
 from kashop.web.admin.page import Shown, again, answer, refused_as, see
 from kashop.web.forms import Form
 from kashop.web.guards import Needs, form_of
-from kashop.web.sessions import AnyRequest, actor_of, shop_of
+from kashop.web.sessions import AnyRequest, actor_of, mark_cookie, shop_of, signed_in
+from kashop.web.storefront.payments import percent
 
 
 @get("/admin/gateways", guards=[Needs("gateways.view")])
@@ -30,7 +37,7 @@ async def gateway_list(request: AnyRequest) -> Response[bytes]:
 @get("/admin/gateways/new/{kind:str}", guards=[Needs("gateways.edit")])
 async def new_gateway(request: AnyRequest, kind: FromPath[str]) -> Response[bytes]:
     """An empty form of a type."""
-    return _page(request, _kind(shop_of(request), kind), None)
+    return await _page(request, _kind(shop_of(request), kind), None)
 
 
 @post("/admin/gateways/new/{kind:str}", guards=[Needs("gateways.edit", step_up=True)])
@@ -40,7 +47,7 @@ async def add_gateway(request: AnyRequest, kind: FromPath[str]) -> Response[byte
     name = form_of(request).raw("name").strip()
     if await shop_of(request).db.read(reads.find_gateway, name) is not None:
         refused = Invalid.of("name", "This is already in use.")
-        return _page(request, found, None, again(request, form_of(request), refused), 422)
+        return await _page(request, found, None, again(request, form_of(request), refused), 422)
     return await _save(request, found, None, name)
 
 
@@ -48,7 +55,7 @@ async def add_gateway(request: AnyRequest, kind: FromPath[str]) -> Response[byte
 async def gateway_page(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """One account in its form."""
     account = await _account(request, name)
-    return _page(request, shop_of(request).plugins.gateway_types.get(account.type), account)
+    return await _page(request, shop_of(request).plugins.gateway_types.get(account.type), account)
 
 
 @post("/admin/gateways/{name:str}", guards=[Needs("gateways.edit", step_up=True)])
@@ -80,13 +87,36 @@ async def delete(request: AnyRequest, name: FromPath[str]) -> Response[bytes] | 
     return see("/admin/gateways", "deleted")
 
 
+@post("/admin/gateways/{name:str}/move", guards=[Needs("gateways.edit", step_up=True)])
+async def move(request: AnyRequest, name: FromPath[str]) -> Response[bytes] | Redirect:
+    """One place up or down in the order in which buyers see the accounts and the shop takes them."""
+    names = [account.name for account in await shop_of(request).db.read(reads.gateways)]
+    if name not in names:
+        raise NotFound("There is no gateway {name}.", name=name[:40])
+    step = -1 if form_of(request).raw("to") == "up" else 1
+    await gateways.place(shop_of(request), name, max(1, names.index(name) + 1 + step), actor_of(request))
+    return see("/admin/gateways", "saved")
+
+
+@post("/admin/gateways/{name:str}/copy", guards=[Needs("gateways.edit", step_up=True)])
+async def copy(request: AnyRequest, name: FromPath[str]) -> Response[bytes] | Redirect:
+    """Another account with all that this one has, switched off."""
+    account, new_name = await _account(request, name), form_of(request).raw("name").strip()[:100]
+    try:
+        await gateways.copy(shop_of(request), name, new_name, actor_of(request))
+    except Invalid as refused:
+        kind = shop_of(request).plugins.gateway_types.get(account.type)
+        return await _page(request, kind, account, again(request, form_of(request), refused), 422)
+    return see(f"/admin/gateways/{new_name}", "added")
+
+
 @post("/admin/gateways/{name:str}/test", guards=[Needs("gateways.view")])
 async def test(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """Try it, moving no money."""
     account, shop = await _account(request, name), shop_of(request)
     shop.limits.take("gateway test", name, most=10, seconds=60)
     findings = await gateways.test(shop, name)
-    return _page(request, shop.plugins.gateway_types.get(account.type), account, findings=findings)
+    return await _page(request, shop.plugins.gateway_types.get(account.type), account, findings=findings)
 
 
 async def _switch(request: AnyRequest, name: str, *, is_enabled: bool) -> Response[bytes] | Redirect:
@@ -98,9 +128,9 @@ async def _switch(request: AnyRequest, name: str, *, is_enabled: bool) -> Respon
 
 
 async def _save(request: AnyRequest, kind: GatewayType, account: GatewayAccount | None, name: str) -> Response[bytes] | Redirect:
-    form = form_of(request)
+    form, currency = form_of(request), shop_of(request).settings.text("shop.currency")
     try:
-        label, options = form.text("label", most=60), _options(form, kind)
+        label, options, rules = form.text("label", most=60), _options(form, kind), read_rules(form, currency)
         version = form.integer("version", least=0, most=10**9, default=0) if account else None
         form.done()
         await gateways.configure(
@@ -111,18 +141,28 @@ async def _save(request: AnyRequest, kind: GatewayType, account: GatewayAccount 
             actor=actor_of(request),
             label=label,
             is_enabled=form.flag("is_enabled"),
+            rules=rules,
             version=version,
         )
     except Invalid as refused:
-        named = {o.name for o in kind.options}
-        fields = [FieldError(f"option-{e.field}" if e.field in named else e.field, e.message, e.params) for e in refused.fields]
-        shown = again(request, form, Invalid(refused.message, fields=fields))
-        return _page(request, kind, account, shown, 422)
+        return await _page(request, kind, account, again(request, form, _in_the_form(kind, refused)), 422)
     except Conflict as refused:
         now = await _account(request, name)
         shown = refused_as(request, form, refused)
-        return _page(request, kind, now, shown, refused.status, difference=_difference(kind, now, form, options))
-    return see(f"/admin/gateways/{name}", "saved")
+        difference = _difference(kind, now, form, options)
+        if rules is not None:
+            difference += compared(values(rules, currency), values(rules_of(now), currency))
+        return await _page(request, kind, now, shown, refused.status, difference=difference)
+    saved = see(f"/admin/gateways/{name}", "saved")
+    if rules is not None and rules.audience == "staff":  # who logged in before this mark was known has it now
+        saved.cookies.append(mark_cookie(shop_of(request), signed_in(request).session_hash))
+    return saved
+
+
+def _in_the_form(kind: GatewayType, refused: Invalid) -> Invalid:
+    named = {o.name for o in kind.options}
+    fields = [FieldError(f"option-{e.field}", e.message, e.params) if e.field in named else e for e in refused.fields]
+    return Invalid(refused.message, fields=in_the_form(Invalid(refused.message, fields=fields)))
 
 
 def _difference(kind: GatewayType, now: GatewayAccount, form: Form, options: dict[str, str]) -> list[Difference]:
@@ -176,13 +216,33 @@ async def _list(request: AnyRequest, form: Shown | None = None, status: int = 20
         "gateways.html",
         status=status,
         form=form or Shown(),
-        rows=[(account, types.get(account.type)) for account in await shop.db.read(reads.gateways)],
+        rows=[_row(shop, account) for account in await shop.db.read(reads.gateways)],
         types=[kind for kind in types.values() if not kind.is_practice or shop.settings.flag("shop.practice")],
         troubled=[p for p in shop.plugins.plugins if p.problem],
     )
 
 
-def _page(
+class Row(msgspec.Struct, frozen=True):
+    """An account in the list; `is_misfit` when its gateway is not asked in its currency."""
+
+    account: GatewayAccount
+    kind: GatewayType | None
+    rules: AccountRules
+    fee: str
+    is_misfit: bool
+    rests_until: int
+
+
+def _row(shop: Shop, account: GatewayAccount) -> Row:
+    rules, kind = rules_of(account), shop.plugins.gateway_types.get(account.type)
+    fee = percent(rules.fee_bp) + "%" if rules.fee_bp else ""
+    if rules.fee_fixed_minor:
+        fee += f"{' + ' if fee else ''}{to_text(rules.fee_fixed_minor, shop.settings.text('shop.currency'))}"
+    is_misfit = kind is not None and not offers.takes_currency(shop, account)
+    return Row(account, kind, rules, fee, is_misfit, shop.failures.rests_until(account.gateway_id))
+
+
+async def _page(
     request: AnyRequest,
     kind: GatewayType | None,
     account: GatewayAccount | None,
@@ -192,7 +252,9 @@ def _page(
     difference: Sequence[Difference] = (),
 ) -> Response[bytes]:
     stored: dict[str, Any] = msgspec.json.decode(account.options) if account else {}
-    base = shop_of(request).base_url
+    shop, rules = shop_of(request), rules_of(account) if account else AccountRules()
+    currency, base = shop.settings.text("shop.currency"), shop.base_url
+    asked = example(rules, currency)
     return answer(
         request,
         "gateway.html",
@@ -204,7 +266,14 @@ def _page(
         findings=findings,
         difference=difference,
         callback_url=f"{base}/pay/{account.name}/callback" if account else "",
+        rules=rules,
+        stands=shown_rules(rules, currency),
+        asked=asked if (asked.amount_minor, asked.currency) != (asked.due_minor, currency) else None,
+        others=[(c, c) for c in kind.currencies if c != currency] if kind else [],
+        shelves=await shop.db.read(catalog.categories),
+        is_misfit=account is not None and kind is not None and not offers.takes_currency(shop, account),
+        rests_until=shop.failures.rests_until(account.gateway_id) if account else 0,
     )
 
 
-route_handlers = [gateway_list, new_gateway, add_gateway, gateway_page, edit_gateway, enable, disable, delete, test]
+route_handlers = [gateway_list, new_gateway, add_gateway, gateway_page, edit_gateway, enable, disable, delete, move, copy, test]

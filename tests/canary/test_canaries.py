@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from kashop.plugins.kit.simulators.epay import EpaySimulator
 from tests.canary.scanner import Scanner
 from tests.cast import OWNER
-from tests.gateways.epay_simulator import EpaySimulator
 from tests.journeys.browser import Browser
 from tests.serving import Served, run
 
@@ -160,7 +160,7 @@ def stock(life: Life) -> None:
 def sell(life: Life) -> None:
     password = life.new("look-up")
     first, second, third = life.order("keys", password=password), life.order("configs"), life.order("byhand")
-    for placed, how in ((first, {}), (second, {"repeat": "3", "parallel": "1"}), (third, {"lose": "1"})):
+    for placed, how in ((first, {}), (second, {"times": 3, "parallel": True}), (third, {"lose": True})):
         life.epay.pay(placed["payment"]["attempt"], **how)
     assert len(life.codes(first)) == len(life.codes(second)) == 1
     life.browser.open(f"{life.served.url}/o/{third['order_no']}?k={third['token']}")

@@ -13,7 +13,8 @@ from kashop.bundled.pay_epay.signing import sign
 from kashop.lib.errors import Invalid
 from kashop.payments.types import CallbackRequest, GatewayFailed, Intent, Rejected
 from kashop.plugins.kit import Stage, Vendor, open_stage
-from tests.gateways.epay_simulator import EpaySimulator
+from kashop.plugins.kit.simulators.epay import EpaySimulator
+from kashop.plugins.kit.vendorwords import How, Told
 
 KEY = "KEYepayV1test0001"
 NOTIFY = (
@@ -55,6 +56,10 @@ def make(stage: Stage, **options: str) -> EpayGateway:
 
 def notified(query: str, method: str = "GET") -> CallbackRequest:
     return CallbackRequest(method=method, query=query.encode(), headers={}, body=b"")
+
+
+def called(told: Told) -> CallbackRequest:
+    return notified(urlsplit(told.url).query)
 
 
 # The sheet's vectors
@@ -271,14 +276,14 @@ async def test_pay_by_page(stage: Stage, epay: EpaySimulator) -> None:
     gateway = make(stage, url=epay.url)
     assert await gateway.query(INTENT) is None
     begun = await gateway.begin(INTENT)
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(follow_redirects=True) as browser:
         page = await browser.get(begun.url)
-    assert "¥12.50" in page.text
+    assert "12.50 CNY" in page.text
     asked = await gateway.query(INTENT)
     assert asked is not None
     assert asked.state == "pending"
-    epay.pay(INTENT.attempt_no, lose="1")
-    told = gateway.read_callback(notified(epay.notification(epay.orders[INTENT.attempt_no])))
+    epay.pay(INTENT.attempt_no, lose=True)
+    told = gateway.read_callback(called(epay.notification(epay.find(INTENT.attempt_no), How())))
     assert told == await gateway.query(INTENT)
     assert told.amount_minor == 1250
 
@@ -290,7 +295,7 @@ async def test_pay_by_api(stage: Stage, epay: EpaySimulator) -> None:
     assert begun.kind == "qr"
     assert begun.qr.startswith("weixin://")
     assert begun == await gateway.begin(intent), "the same order again gives the same answer"
-    epay.pay(INTENT.attempt_no, lose="1")
+    epay.pay(INTENT.attempt_no, lose=True)
     with pytest.raises(GatewayFailed, match="已支付") as caught:
         await gateway.begin(intent)
     assert not caught.value.is_unclear
@@ -299,14 +304,19 @@ async def test_pay_by_api(stage: Stage, epay: EpaySimulator) -> None:
 async def test_what_the_simulated_server_can_do_wrong(stage: Stage, epay: EpaySimulator) -> None:
     gateway = make(stage, url=epay.url, mode="api")
     await gateway.begin(INTENT)
-    order = epay.orders[INTENT.attempt_no]
-    for how, reason in (({"forge": "1"}, "signature"), ({"pid": "1002"}, "merchant"), ({"money": "1e3"}, "amount")):
+    payment = epay.find(INTENT.attempt_no)
+    lies = {"signature": "signature", "key": "signature", "amount": "signature", "merchant": "merchant"}
+    for forge, reason in lies.items():
         with pytest.raises(Rejected) as caught:
-            gateway.read_callback(notified(epay.notification(order, **how)))
+            gateway.read_callback(called(epay.notification(payment, How(forge=forge))))
         assert caught.value.reason == reason
-    assert gateway.read_callback(notified(epay.notification(order, status="WAIT"))).state == "pending"
-    assert gateway.read_callback(notified(epay.notification(order, money="0.01"))).amount_minor == 1
-    epay.is_silent = True
+    with pytest.raises(Rejected) as caught:
+        gateway.read_callback(called(epay.notification(payment, How(amount="1e3"))))
+    assert caught.value.reason == "amount"
+    assert gateway.read_callback(called(epay.notification(payment, How(state="WAIT")))).state == "pending"
+    assert gateway.read_callback(called(epay.notification(payment, How(state="closed")))).state == "closed"
+    assert gateway.read_callback(called(epay.notification(payment, How(amount="0.01")))).amount_minor == 1
+    epay.mood("error")
     with pytest.raises(GatewayFailed) as failed:
         await gateway.query(INTENT)
     assert failed.value.is_unclear
@@ -323,5 +333,5 @@ async def test_the_self_test_tells_a_good_account_from_a_bad_one(stage: Stage, e
 
 def test_the_type_says_what_the_panel_needs() -> None:
     assert [o.name for o in EPAY.options if o.is_secret] == ["key"]
-    assert {m.name for m in EPAY.methods} == {"alipay", "wxpay", "qqpay", "bank"}
+    assert {m.name for m in EPAY.methods} == {"alipay", "wxpay", "qqpay", "bank", "jdpay"}
     assert not EPAY.is_practice

@@ -13,9 +13,9 @@ from kashop.lib.clock import MINUTE, SECOND
 from kashop.orders import reads as orders
 from kashop.payments import reads as payments
 from kashop.payments.rules import next_query
+from kashop.plugins.kit.simulators.epay import EpaySimulator
 from kashop.shop import Shop
 from tests.cast import EPAY, TestClock, add_product, order
-from tests.gateways.epay_simulator import EpaySimulator
 
 ROUND = 10
 """Seconds between two rounds of the schedule."""
@@ -48,7 +48,7 @@ async def test_a_payment_without_a_callback_is_delivered_within_two_minutes(
     assert placed.attempt is not None
     attempt_no = placed.attempt.attempt_no
     await rounds(shop, clock, seconds=paid_after)
-    assert await asyncio.to_thread(lambda: epay.pay(attempt_no, lose="1")["answers"]) == []
+    assert await asyncio.to_thread(epay.pay, attempt_no, lose=True) == []
     assert await rounds(shop, clock, seconds=600, until="delivered") <= 120
 
 
@@ -61,7 +61,7 @@ async def test_what_was_paid_while_the_gateway_was_down_is_found_when_it_is_back
     placed = await order(shop, "steam")
     assert placed.attempt is not None
     attempt_no = placed.attempt.attempt_no
-    await asyncio.to_thread(lambda: epay.pay(attempt_no, lose="1"))
+    await asyncio.to_thread(epay.pay, attempt_no, lose=True)
     await gateways.configure(shop, "epay-main", type="epay", options={**options, "url": EPAY["url"]}, actor=CLI)
     await rounds(shop, clock, seconds=300)
     assert (await shop.db.read(orders.get, placed.order.order_id)).status == "pending"

@@ -28,10 +28,10 @@ HEALED_WITHIN = 120
 @pytest.fixture
 def epay() -> Iterator[str]:
     """The simulated gateway in a process of its own; its address."""
-    arguments = [sys.executable, "-m", "tests.gateways.epay_simulator", "--pid", EPAY["pid"], "--key", EPAY["key"]]
+    arguments = [sys.executable, "-m", "kashop.plugins.kit.simulate", "epay"]
     process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE)
     assert process.stdout is not None
-    yield process.stdout.readline().decode().strip()
+    yield process.stdout.readline().decode().strip().removesuffix("simulate")
     process.terminate()
     process.wait(timeout=10)
     process.stdout.close()

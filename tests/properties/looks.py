@@ -10,9 +10,9 @@ from kashop.db import Reader
 from kashop.inventory import reads as inventory
 from kashop.orders import reads as orders
 from kashop.payments import reads as payments
+from kashop.plugins.kit.simulators.epay import EpaySimulator
 from kashop.shop import Shop
 from tests.cast import add_epay, add_product, config
-from tests.gateways.epay_simulator import EpaySimulator
 from tests.properties.acts import GOODS
 from tests.properties.model import Model
 

@@ -21,10 +21,10 @@ from kashop.orders import reads as orders
 from kashop.orders import writes as order_writes
 from kashop.orders.rules import MOVES
 from kashop.payments import reads as payments
+from kashop.plugins.kit.simulators.epay import EpaySimulator
 from kashop.shop import Shop
 from kashop.vault import Sealed
 from tests.cast import BUYER, TestClock, call_back, config, stock
-from tests.gateways.epay_simulator import EpaySimulator
 from tests.properties.acts import ACTS, GOODS, LIKELY, WANTS
 from tests.properties.looks import code_id_of, expected, form_of, moves_told, state_of
 from tests.properties.model import PAID, Model, ModelAttempt, ModelOrder, ModelReceipt
@@ -245,8 +245,8 @@ class Histories(RuleBasedStateMachine):
         code, _, taken = self.epay.take(form_of(newest), by_api=False)
         assert code == 1
         assert taken is not None
-        self.epay.pay(attempt.attempt_no, lose="1")
-        attempt.silent_txn = taken.trade_no
+        self.epay.pay(attempt.attempt_no, lose=True)
+        attempt.silent_txn = taken.txn
 
     def ask_the_gateway(self, pick: int) -> None:
         order = self.payable[pick % len(self.payable)]

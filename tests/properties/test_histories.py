@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.gateways.epay_simulator import EpaySimulator
+from kashop.plugins.kit.simulators.epay import EpaySimulator
 from tests.properties.looks import furnish
 from tests.properties.machine import Histories
 

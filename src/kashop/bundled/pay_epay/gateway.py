@@ -1,15 +1,16 @@
-"""One Epay account: begins payments by page or API, proves callbacks, asks about orders.
+"""One Epay account of protocol V1: begins payments by page or API, proves callbacks, asks about orders, refunds, lists.
 
 Always true: MD5 with our key is the only proof, whatever `sign_type` a request names; only TRADE_SUCCESS
 and status 1 pay; the key stands in no exception and no log.
 """
 
-import re
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from kashop.bundled.pay_epay import options as account
+from kashop.bundled.pay_epay import reading, statement
 from kashop.bundled.pay_epay.signing import sign
 from kashop.plugins.api import (
     Answer,
@@ -20,28 +21,21 @@ from kashop.plugins.api import (
     GatewayFailed,
     GatewayType,
     HttpFailed,
-    HttpReply,
     Intent,
     Notice,
+    RefundAsk,
+    RefundWord,
     Rejected,
+    StatementLine,
     _,
     amount_text,
     form_fields,
     is_same,
-    minor_units,
     scrubbed,
 )
 
-CURRENCY = "CNY"
-MOST_NAME_BYTES = 127
-_ATTEMPT_NO = re.compile(r"[A-Z0-9]{1,32}", re.ASCII)
-_TXN = re.compile(r"[!-~]{1,64}", re.ASCII)
-_METHOD = re.compile(r"[a-z0-9_]{0,32}", re.ASCII)
-_APP_SCHEMES = ("http", "https", "weixin", "alipays", "alipay", "mqqapi", "mqqwallet")
-_QUERY_STATES = {"1": "paid", "2": "closed"}
-"""0 unpaid, 3 frozen by the platform and 4 authorised only may still become money; 2 was paid and is
-refunded.
-"""
+REFUND_DONE = ("0", "1")
+"""The documentation says 1, current builds answer 0 (epay.md §1.4)."""
 
 
 class EpayGateway:
@@ -56,20 +50,26 @@ class EpayGateway:
         self._key = options["key"]
         self._mode = options.get("mode") or "page"
         self._http = ctx.http
+        self._clock = ctx.clock
 
     async def begin(self, intent: Intent) -> Begun:
         """Send the buyer to submit.php, or ask mapi.php; without a method the gateway's own cashier must
         ask, so always by page.
         """
-        if "?" in intent.callback_url or intent.currency != CURRENCY:
-            raise GatewayFailed("Epay takes CNY only, and a callback address without a question mark")
         if self._mode == "page" or not intent.method:
-            return Begun(kind="redirect", url=f"{self._base}submit.php?{urlencode(self._signed(intent))}")
-        fields = self._signed(intent, clientip=intent.client_ip or "127.0.0.1")
-        said = await self._ask("mapi.php", form=fields)
+            fields = self._signed(reading.order_fields(intent, self._pid))
+            return Begun(kind="redirect", url=f"{self._base}submit.php?{urlencode(fields)}")
+        fields = reading.order_fields(intent, self._pid, **reading.server_side(intent))
+        said = await self._ask("mapi.php", form=self._signed(fields))
         if said.get("code") != "1":
             raise GatewayFailed(f"the gateway refused: {self._words(said)}")
-        return self._begun(said)
+        ref = str(said.get("trade_no") or "")[:64]
+        for name in ("payurl", "urlscheme"):
+            if begun := reading.redirect(said.get(name), ref):
+                return begun
+        if begun := reading.code_to_scan(said.get("qrcode"), ref):
+            return begun
+        raise GatewayFailed("the gateway took the order but gave no way to pay it", is_unclear=True)
 
     def read_callback(self, request: CallbackRequest) -> Notice:
         """Prove a notify_url call: signature first, then merchant, then form (epay.md §1.3)."""
@@ -82,33 +82,54 @@ class EpayGateway:
             raise Rejected("sign_type")
         if fields.get("pid") != self._pid:
             raise Rejected("merchant")
-        attempt_no = fields.get("out_trade_no", "")
-        if not _ATTEMPT_NO.fullmatch(attempt_no):
-            raise Rejected("malformed")
-        if fields.get("trade_status") != "TRADE_SUCCESS":
-            closed = fields.get("trade_status") == "TRADE_CLOSED"
-            return Notice(state="closed" if closed else "pending", attempt_no=attempt_no)
         try:
-            return _paid(attempt_no, fields)
+            return reading.told(fields)
         except ValueError as error:
             raise Rejected(str(error)) from None
 
     async def query(self, intent: Intent) -> Notice | None:
         """Ask api.php for the order; None when the gateway does not know it."""
-        said = await self._ask("api.php", query={"act": "order", "out_trade_no": intent.attempt_no})
-        if said.get("code") == "-1":
+        said = await self._order(intent)
+        return None if said is None else reading.found(intent, said, self._pid)
+
+    async def refund(self, ask: RefundAsk) -> RefundWord:
+        """Send money back. Builds that know `refund_no` refund once by it; with all others `query_refund` stands before a second
+        try.
+        """
+        form = {
+            "pid": self._pid,
+            "key": self._key,
+            "trade_no": ask.gateway_txn,
+            "money": amount_text(ask.amount_minor, ask.currency),
+            "refund_no": ask.refund_no,
+        }
+        said = await self._ask("api.php?act=refund", form=form)
+        if "code" not in said:
+            raise GatewayFailed("the gateway answered without a code", is_unclear=True)
+        if said["code"] not in REFUND_DONE:
+            return RefundWord(state="failed", refund_no=ask.refund_no, problem=self._words(said))
+        number = reading.number_of(said, "refund_no")
+        amount = reading.refunded_amount(said)
+        return RefundWord(state="done", refund_no=ask.refund_no, gateway_refund=number, amount_minor=amount)
+
+    async def query_refund(self, ask: RefundAsk) -> RefundWord | None:
+        """All that V1 says is whether anything of a payment was ever refunded (status 2): enough for its first refund.
+
+        Old builds know no status 2. They refuse to refund the whole twice, but a part of it they might: a 1 is believed then only
+        from a build that names `api_trade_no`, as those do that know 2.
+        """
+        said = await self._order(ask.payment) or {}
+        status = str(said.get("status"))
+        is_whole = ask.amount_minor == ask.captured_minor
+        if status == "1" and (is_whole or "api_trade_no" in said):
             return None
-        if said.get("code") != "1":
-            raise GatewayFailed(f"the gateway refused the query: {self._words(said)}")
-        if said.get("out_trade_no") != intent.attempt_no or said.get("pid", self._pid) != self._pid:
-            raise GatewayFailed("the gateway answered about another order")
-        state = _QUERY_STATES.get(str(said.get("status")), "pending")
-        if state != "paid":
-            return Notice(state=state, attempt_no=intent.attempt_no)
-        try:
-            return _paid(intent.attempt_no, {k: v for k, v in said.items() if isinstance(v, str)})
-        except ValueError as error:
-            raise GatewayFailed(f"the gateway answered with a malformed {error}") from None
+        if status == "2" and ask.refunded_minor == 0:
+            return RefundWord(state="done", refund_no=ask.refund_no)
+        raise GatewayFailed("this gateway does not say which refunds were made: look at its own pages", is_unclear=True)
+
+    async def statement(self, day: dt.date) -> Sequence[StatementLine] | None:
+        """The payments of a day out of act=orders."""
+        return await statement.payments_of(day, self._orders, now=self._clock.now())
 
     async def test(self) -> list[Finding]:
         """Ask for the merchant's own record: reachable, the key right, the merchant open."""
@@ -127,45 +148,43 @@ class EpayGateway:
         )
         return [secure, Finding(subject=_("Gateway answers"), is_ok=True), known, *([opened] if is_known else [])]
 
-    def _signed(self, intent: Intent, **more: str) -> dict[str, str]:
-        fields = {
-            "pid": self._pid,
-            "type": intent.method,
-            "out_trade_no": intent.attempt_no,
-            "notify_url": intent.callback_url,
-            "return_url": intent.return_url,
-            "name": _name(intent.title),
-            "money": amount_text(intent.amount_minor, CURRENCY),
-            **more,
-        }
-        fields = {k: v for k, v in fields.items() if v}
-        return {**fields, "sign": sign(fields, self._key), "sign_type": "MD5"}
+    async def _order(self, intent: Intent) -> dict[str, Any] | None:
+        """An order as the gateway has it; None when it has none. Raises GatewayFailed."""
+        said = await self._ask("api.php", query={"act": "order", "out_trade_no": intent.attempt_no})
+        if said.get("code") == "-1":
+            return None
+        if said.get("code") != "1":
+            raise GatewayFailed(f"the gateway refused the query: {self._words(said)}")
+        reading.found(intent, said, self._pid)  # of the order that was asked for, and well-formed
+        return said
 
-    def _begun(self, said: Mapping[str, Any]) -> Begun:
-        ref = str(said.get("trade_no") or "")[:64]
-        for name in ("payurl", "urlscheme"):
-            url = said.get(name)
-            if isinstance(url, str) and _scheme(url):
-                return Begun(kind="redirect", url=url, gateway_ref=ref)
-        qr = said.get("qrcode")
-        if isinstance(qr, str) and 0 < len(qr) <= 1024 and qr.isprintable():
-            return Begun(kind="qr", qr=qr, url=qr if _scheme(qr) else "", gateway_ref=ref)
-        raise GatewayFailed("the gateway took the order but gave no way to pay it", is_unclear=True)
+    async def _orders(self, offset: int, page: int) -> Sequence[Mapping[str, Any]]:
+        where = {"offset": str(offset), "page": str(page)}  # current builds read the first, old ones the second
+        said = await self._ask("api.php", query={"act": "orders", "limit": str(statement.PAGE), **where})
+        if said.get("code") == "-1" and offset:
+            return []  # how some builds say that there are no more
+        rows = said.get("data")
+        if said.get("code") != "1" or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise GatewayFailed(f"the gateway refused its list of orders: {self._words(said)}")
+        return rows
+
+    def _signed(self, fields: Mapping[str, str]) -> dict[str, str]:
+        return {**fields, "sign": sign(fields, self._key), "sign_type": "MD5"}
 
     async def _ask(
         self, script: str, *, query: dict[str, str] | None = None, form: dict[str, str] | None = None
     ) -> dict[str, Any]:
         """One JSON object from the gateway, its numbers as text.
 
-        Queries carry pid and key, forms their signature.
+        Queries carry pid and key, forms their signature or the key.
         """
         try:
             if form is not None:
                 reply = await self._http.post(self._base + script, form=form)
             else:
                 params = {**(query or {}), "pid": self._pid, "key": self._key}
-                reply = await self._http.get(self._base + script, params=params)
-            return _object(reply)
+                reply = await self._http.get(self._base + script, params=params, limit=statement.REPLY_BYTES)
+            return reading.object_of(reply)
         except HttpFailed as failed:
             raise GatewayFailed(failed.problem, is_unclear=failed.is_unclear) from None
 
@@ -173,47 +192,14 @@ class EpayGateway:
         return scrubbed(f"{said.get('msg', '')} ({said.get('code', '?')})", self._key)
 
 
-def _object(reply: HttpReply) -> dict[str, Any]:
-    if reply.status != 200:
-        raise GatewayFailed(f"the gateway answered with HTTP {reply.status}", is_unclear=reply.status >= 500)
-    said = reply.json()
-    if not isinstance(said, dict):
-        raise GatewayFailed("the answer is not a JSON object", is_unclear=True)
-    return said
-
-
-def _paid(attempt_no: str, fields: Mapping[str, str]) -> Notice:
-    """A paid notice, or ValueError with the word for what is malformed."""
-    try:
-        amount = minor_units(fields.get("money", ""), CURRENCY)
-    except ValueError:
-        raise ValueError("amount") from None
-    if amount == 0:
-        raise ValueError("amount")
-    method, txn = fields.get("type", ""), fields.get("trade_no", "")
-    if not _TXN.fullmatch(txn):
-        raise ValueError("transaction")
-    if not _METHOD.fullmatch(method):
-        raise ValueError("method")
-    return Notice(state="paid", attempt_no=attempt_no, gateway_txn=txn, amount_minor=amount, currency=CURRENCY, method=method)
-
-
-def _name(title: str) -> str:
-    """The title without control characters, cut where the gateway would cut it."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in title).split())
-    return line.encode()[:MOST_NAME_BYTES].decode(errors="ignore").strip() or "order"
-
-
-def _scheme(url: str) -> bool:
-    """Whether a buyer may be sent to an address: a web page or a wallet, never a script."""
-    return url.isprintable() and " " not in url and url.partition(":")[0].lower() in _APP_SCHEMES and len(url) <= 4096
-
-
 EPAY = GatewayType(
     type="epay",
     label=_("Epay"),
     methods=account.METHODS,
-    currencies=(CURRENCY,),
+    currencies=(reading.CURRENCY,),
     options=account.OPTIONS,
     make=EpayGateway,
+    refunds="any",
+    states=True,
+    states_refunds=False,
 )

@@ -1,43 +1,66 @@
-"""The options of an Epay account, and what must be true of them."""
+"""The options of Epay accounts of either version, and what must be true of them."""
 
 import ipaddress
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from kashop.plugins.api import FieldError, Invalid, Method, Option, _
+import msgspec
+
+from kashop.plugins.api import (
+    FieldError,
+    Invalid,
+    Method,
+    Option,
+    RsaPrivateKey,
+    RsaPublicKey,
+    _,
+    rsa_private_key,
+    rsa_public_key,
+)
 
 METHODS = (
     Method("alipay", _("Alipay")),
     Method("wxpay", _("WeChat Pay")),
     Method("qqpay", _("QQ Wallet")),
     Method("bank", _("Bank card")),
+    Method("jdpay", _("JD Pay")),
+)
+
+_MODE_CHOICES = ("page", "api")
+
+_URL_OPTION = Option(
+    name="url",
+    label=_("Gateway address"),
+    help=_("The folder that holds submit.php, such as https://pay.example.com/"),
+    kind="url",
+)
+_METHODS_OPTION = Option(
+    name="methods",
+    label=_("Ways to pay"),
+    help=_("Those that the gateway has opened for you, separated by commas: alipay, wxpay, qqpay, bank, jdpay."),
+    default="alipay,wxpay",
+    is_required=False,
 )
 
 OPTIONS = (
+    _URL_OPTION,
+    Option(name="pid", label=_("Merchant number (pid)"), help=_("In the merchant's console under API information (API 信息).")),
     Option(
-        name="url",
-        label=_("Gateway address"),
-        help=_("The folder that holds submit.php, such as https://pay.example.com/"),
-        kind="url",
+        name="key",
+        label=_("Merchant key (MD5)"),
+        help=_("In the merchant's console under API information (API 信息): the MD5 key."),
+        is_secret=True,
     ),
-    Option(name="pid", label=_("Merchant number (pid)")),
-    Option(name="key", label=_("Merchant key (MD5)"), is_secret=True),
     Option(
         name="mode",
         label=_("How to begin"),
         help=_("page: the buyer goes to the gateway's own page. api: the QR code is shown in the shop."),
         kind="choice",
-        choices=("page", "api"),
+        choices=_MODE_CHOICES,
         default="page",
     ),
-    Option(
-        name="methods",
-        label=_("Ways to pay"),
-        help=_("Those that the gateway has opened for you, separated by commas."),
-        default="alipay,wxpay",
-        is_required=False,
-    ),
+    _METHODS_OPTION,
     Option(
         name="allow_http",
         label=_("Allow an unencrypted gateway"),
@@ -49,31 +72,109 @@ OPTIONS = (
     ),
 )
 
+OPTIONS_V2 = (
+    _URL_OPTION,
+    Option(name="pid", label=_("Merchant number (pid)"), help=_("In the merchant's console under API information (API 信息).")),
+    Option(
+        name="private_key",
+        label=_("Merchant's private key (RSA)"),
+        help=_(
+            "The private key (商户私钥) that belongs to the public key which the gateway has of you; with or without BEGIN lines."
+        ),
+        is_secret=True,
+    ),
+    Option(
+        name="public_key",
+        label=_("Platform's public key (RSA)"),
+        help=_("The gateway's own public key (平台公钥) out of the merchant's console, not yours."),
+    ),
+    Option(
+        name="mode",
+        label=_("How to begin"),
+        help=_("api: the QR code is shown in the shop. page: the gateway's own page, by a link that is good for five minutes."),
+        kind="choice",
+        choices=_MODE_CHOICES,
+        default="api",
+    ),
+    _METHODS_OPTION,
+    Option(
+        name="allow_http",
+        label=_("Allow an unencrypted gateway"),
+        help=_("Only for a gateway in your own network."),
+        kind="choice",
+        choices=("no", "yes"),
+        default="no",
+        is_required=False,
+    ),
+)
+
 _URL = re.compile(r"[A-Za-z0-9:/._~%\[\]@!$&'()*+,;=?#-]+", re.ASCII)
 _PID = re.compile(r"[0-9A-Za-z_-]{1,32}", re.ASCII)
 
 
+class Keys(msgspec.Struct, frozen=True):
+    """The pair of a V2 account: ours to sign with, the platform's to prove by."""
+
+    private: RsaPrivateKey
+    platform: RsaPublicKey
+
+    def __repr__(self) -> str:
+        return "Keys(…)"
+
+
 def checked(options: Mapping[str, str]) -> str:
-    """The gateway's address with a slash at its end, once every option is fit. Raises Invalid by option."""
+    """A V1 account's address with a slash at its end, once every option is fit. Raises Invalid by option."""
+    base, wrong = _alike(options)
+    if not options.get("key", "").strip():
+        wrong.append(FieldError("key", _("Without a key anyone could forge a payment.")))
+    _refuse(wrong)
+    return base
+
+
+def checked_v2(options: Mapping[str, str]) -> tuple[str, Keys]:
+    """A V2 account's address with a slash at its end and its keys, once every option is fit. Raises Invalid by option."""
+    base, wrong = _alike(options)
+    private = platform = None
+    try:
+        private = rsa_private_key(options.get("private_key", ""))
+    except ValueError:
+        problem = _("This is no RSA private key of 2048 bits or more: copy the merchant's private key (商户私钥) whole.")
+        wrong.append(FieldError("private_key", problem))
+    try:
+        platform = rsa_public_key(options.get("public_key", ""))
+    except ValueError:
+        problem = _("This is no RSA public key of 2048 bits or more: copy the platform's public key (平台公钥) whole.")
+        wrong.append(FieldError("public_key", problem))
+    if private and platform and private.public_key().public_numbers() == platform.public_numbers():
+        wrong.append(FieldError("public_key", _("This is your own public key: copy the platform's (平台公钥) instead.")))
+    _refuse(wrong)
+    assert private is not None  # refused above
+    assert platform is not None
+    return base, Keys(private, platform)
+
+
+def _alike(options: Mapping[str, str]) -> tuple[str, list[FieldError]]:
     wrong = []
-    base, problem = _base(options.get("url", ""), options.get("allow_http") == "yes")
+    base, problem = address(options.get("url", ""), may_be_http=options.get("allow_http") == "yes")
     if problem:
         wrong.append(FieldError("url", problem))
     if not _PID.fullmatch(options.get("pid", "")):
         wrong.append(FieldError("pid", _("Write the merchant number that the gateway gave you.")))
-    if not options.get("key", "").strip():
-        wrong.append(FieldError("key", _("Without a key anyone could forge a payment.")))
-    if options.get("mode", "page") not in ("page", "api"):
+    if options.get("mode", "page") not in _MODE_CHOICES:
         wrong.append(FieldError("mode", _("Choose one of the values on offer.")))
     known = {m.name for m in METHODS}
     if any(m.strip() not in known for m in options.get("methods", "").split(",") if m.strip()):
-        wrong.append(FieldError("methods", _("Use alipay, wxpay, qqpay and bank, separated by commas.")))
+        wrong.append(FieldError("methods", _("Use alipay, wxpay, qqpay, bank and jdpay, separated by commas.")))
+    return base, wrong
+
+
+def _refuse(wrong: list[FieldError]) -> None:
     if wrong:
         raise Invalid("Please correct the marked fields.", fields=wrong)
-    return base
 
 
-def _base(url: str, may_be_http: bool) -> tuple[str, str]:
+def address(url: str, *, may_be_http: bool) -> tuple[str, str]:
+    """An address as it is pasted, with a slash at its end and without a script's name; or what is wrong with it."""
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname or "", parts.port
@@ -85,7 +186,7 @@ def _base(url: str, may_be_http: bool) -> tuple[str, str]:
         return "", _("Write the address without a user name, a question mark or a hash mark.")
     if parts.scheme == "http" and not may_be_http and not is_loopback(host):
         return "", _("Use https: the key travels in the address of queries.")
-    path = re.sub(r"/+(?:submit|mapi|api)\.php$", "", parts.path).rstrip("/")
+    path = re.sub(r"/+(?:(?:submit|mapi|api)\.php|api/pay/[a-z]+)$", "", parts.path).rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}/", ""
 
 

@@ -28,6 +28,7 @@ PAGES = (
     "",
     "/orders",
     "/orders/{order}",
+    "/orders/{order}/refund",
     "/exceptions",
     "/products",
     "/products/new",

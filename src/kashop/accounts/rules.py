@@ -34,7 +34,6 @@ PERMISSIONS: dict[str, frozenset[str]] = {
         "orders.cancel": "owner manager",
         "orders.confirm": "owner manager finance",
         "orders.refund": "owner manager finance",
-        "orders.approve": "owner manager",
         "exceptions.view": "owner manager stock support finance auditor",
         "exceptions.close": "owner manager finance",
         "gateways.view": "owner manager finance auditor",

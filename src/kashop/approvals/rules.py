@@ -20,7 +20,7 @@ class Kind(msgspec.Struct, frozen=True):
 KINDS = {
     "codes.export": Kind("codes.export", "codes.approve"),
     "codes.reveal": Kind("codes.reveal", "codes.approve"),
-    "orders.refund": Kind("orders.refund", "orders.approve"),
+    "orders.refund": Kind("orders.refund", "orders.refund"),
 }
 
 

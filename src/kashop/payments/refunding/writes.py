@@ -178,7 +178,7 @@ def _clear_desk(tx: Tx, refund: Refund, receipt: Receipt, actor: Actor) -> None:
         detail: dict[str, Any] = msgspec.json.decode(exception.detail)
         settles = {
             "mismatch": is_whole and detail.get("txn") == receipt.gateway_txn,
-            "refund_failed": detail.get("receipt") == receipt.receipt_id and refund.way != "elsewhere",
+            "refund_failed": detail.get("receipt") == receipt.receipt_id and detail.get("amount", 0) <= refund.amount_minor,
             "gateway_unclear": detail.get("refund") == refund.refund_no,
         }
         if settles.get(exception.kind, exception.kind in UNFIT and _fits(order, receipt)):

@@ -1,4 +1,8 @@
-"""What waits for a second person, what became of it, and doing what was approved."""
+"""What waits for a second person, what became of it, and doing what was approved.
+
+The doors are open to all of the staff: each sees his own requests and those that he may decide on, and who may decide is looked
+up with the decision itself, by the kind of the request.
+"""
 
 from typing import Any
 
@@ -25,7 +29,7 @@ from kashop.web.sessions import AnyRequest, actor_of, shop_of, signed_in
 PAGE = 50
 
 
-@get("/admin/approvals", guards=[Needs("codes.view")])
+@get("/admin/approvals", guards=[Needs("dashboard.view")])
 async def approval_list(request: AnyRequest) -> Response[bytes]:
     """One's own requests, and all that one may decide on, newest first."""
     shop, me = shop_of(request), signed_in(request)
@@ -40,13 +44,13 @@ async def approval_list(request: AnyRequest) -> Response[bytes]:
     )
 
 
-@get("/admin/approvals/{approval:str}", guards=[Needs("codes.view")])
+@get("/admin/approvals/{approval:str}", guards=[Needs("dashboard.view")])
 async def approval_page(request: AnyRequest, approval: FromPath[str]) -> Response[bytes]:
     """One request."""
     return await _page(request, row_id(approval))
 
 
-@post("/admin/approvals/{approval:str}/decide", guards=[Needs("codes.approve", step_up=True)])
+@post("/admin/approvals/{approval:str}/decide", guards=[Needs("dashboard.view", step_up=True)])
 async def decide(request: AnyRequest, approval: FromPath[str]) -> Response[bytes] | Redirect:
     """Approve or refuse; a refusal says why."""
     form, approval_id = form_of(request), row_id(approval)

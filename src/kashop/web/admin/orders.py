@@ -21,7 +21,7 @@ from kashop.orders import writes as order_writes
 from kashop.orders.rules import PAID
 from kashop.orders.types import Line, Order, OrderException
 from kashop.payments import reads as payments
-from kashop.payments.rows import Attempt, Callback, Receipt
+from kashop.payments.rows import Attempt, Callback, Receipt, Refund
 from kashop.web.admin import words
 from kashop.web.admin.difference import Difference, compared
 from kashop.web.admin.page import Shown, again, answer, cursor, refused_as, see
@@ -44,6 +44,7 @@ class About(msgspec.Struct, frozen=True):
     exceptions: list[OrderException]
     attempts: list[Attempt]
     receipts: list[Receipt]
+    refunds: list[Refund]
     callbacks: list[Callback]
     timeline: list[Told]
     gateways: dict[int, str]
@@ -203,6 +204,7 @@ def _about(db: Reader, order_no: str) -> About:
         exceptions=orders.exceptions(db, order.order_id),
         attempts=payments.attempts(db, order.order_id),
         receipts=payments.receipts(db, order.order_id),
+        refunds=payments.refunds(db, order.order_id),
         callbacks=payments.callbacks_of_order(db, order.order_id),
         timeline=audit.timeline(db, "order", order.order_id),
         gateways={g.gateway_id: g.name for g in payments.gateways(db)},

@@ -102,6 +102,7 @@ class Panel:
         made.globals["asset"] = self.assets.url
         made.globals["amount"] = lambda minor, currency: money_text(Money(minor, currency), locale)
         made.globals["exactly"] = lambda ms: time_mark(ms, self._shop.settings.text("shop.timezone"), is_exact=True)
+        made.globals["plain"] = to_text
         made.globals["decimal"] = lambda minor: to_text(minor, self._shop.settings.text("shop.currency"))
         made.globals["word"] = lambda kind, name: translations(locale).gettext(words.word(kind, name))
         return made

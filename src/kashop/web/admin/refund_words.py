@@ -37,6 +37,11 @@ FACT = {
 """Facts that stand on the desk and in an order's history."""
 ASKED_FACT = {"order": "Order", "amount": "Amount", "payment": "Payment", "way": "Way", "reference": "How it went back"}
 """What a second person reads of a refund that somebody asks for."""
+SAID = {
+    "refund_done": "The money went back.",
+    "refund_open": "The refund is on its way. The gateway is asked again by itself until it is settled.",
+    "refund_failed": "The gateway refused the refund. It is on the exceptions desk.",
+}
 KINDS = {
     "refund": REFUND,
     "way": WAY,

@@ -89,6 +89,9 @@ async def _judge(shop: Shop, callback_id: int, account: GatewayAccount | None, r
     if isinstance(read, _Refused):
         await shop.db.write(writes.judge_callback, callback_id, "rejected", reason=read.reason)
         return read.answer, False
+    if not read.notice.attempt_no:  # genuine, and about nothing of ours: heard, so that the vendor does not repeat it
+        await shop.db.write(writes.judge_callback, callback_id, "ignored", reason="not_ours")
+        return read.gateway.accepted, True
     actor = Actor("gateway", read.account.name)
     if read.notice.is_hint:
         return await _ask(shop, callback_id, read, actor)

@@ -23,6 +23,7 @@ from kashop.web.admin.wizards import Wizards
 from kashop.web.edge import Edge, EdgeRules
 from kashop.web.errors import Errors
 from kashop.web.kept import KeptForms
+from kashop.web.live import Live
 from kashop.web.pages import Pages
 from kashop.web.supply.page import SupplierPage
 
@@ -34,6 +35,7 @@ class Running:
     shop: Shop
     app: Edge
     runner: Runner
+    live: Live
 
 
 @asynccontextmanager
@@ -51,18 +53,19 @@ async def running(
     """
     logs.configure(config.log_format, config.log_level)
     shop = await Shop.open(config, clock=clock, is_server=True, safe_mode=safe_mode)
-    runner = Runner(shop, with_jobs=with_jobs)
+    runner, live = Runner(shop, with_jobs=with_jobs), Live(shop)
     try:
         await vault.start(shop)
         await shop.plugins.start()
         runner.start()
-        yield Running(shop, make_app(shop, runner=runner, is_strict=is_strict), runner)
+        yield Running(shop, make_app(shop, runner=runner, live=live, is_strict=is_strict), runner, live)
     finally:
+        live.close()
         await runner.stop()
         await shop.close()
 
 
-def make_app(shop: Shop, *, runner: Runner | None = None, is_strict: bool = False) -> Edge:
+def make_app(shop: Shop, *, runner: Runner | None = None, live: Live | None = None, is_strict: bool = False) -> Edge:
     """The web of an open shop."""
     pages = Pages(shop, is_strict=is_strict)
     panel = Panel(shop, pages, is_strict=is_strict)
@@ -74,6 +77,7 @@ def make_app(shop: Shop, *, runner: Runner | None = None, is_strict: bool = Fals
         "supplier_page": SupplierPage(shop, pages, is_strict=is_strict),
         "wizards": Wizards(shop.clock, shop.config.data / "spool"),
         "kept_forms": KeptForms(shop.clock),
+        "live": live or Live(shop),
         "ready": Ready(shop.clock),
         "job_times": runner.last_run if runner is not None else None,
         "job_runs": jobs.last_runs,

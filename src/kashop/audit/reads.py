@@ -3,7 +3,7 @@
 import msgspec
 
 from kashop.audit import rules
-from kashop.audit.types import Act, Checkpoint, Event, Head, Signer, Told
+from kashop.audit.types import Act, Checkpoint, Event, Head, Signer, Told, Touched
 from kashop.db import Reader
 
 
@@ -19,6 +19,12 @@ def page(db: Reader, after: int, *, limit: int = 500) -> list[Event]:
                reason, payload, prev_hash, hash
              FROM events WHERE seq > :after ORDER BY seq LIMIT :limit"""
     return db.all(sql, Event, after=after, limit=limit)
+
+
+def touched(db: Reader, after: int, *, limit: int = 1000) -> list[Touched]:
+    """What each event after a place in the river was about, oldest first."""
+    sql = "SELECT seq, object_kind, object_id FROM events WHERE seq > :after ORDER BY seq LIMIT :limit"
+    return db.all(sql, Touched, after=after, limit=limit)
 
 
 def timeline(db: Reader, object_kind: str, object_id: int, *, limit: int = 200) -> list[Told]:

@@ -30,6 +30,14 @@ class Head(msgspec.Struct, frozen=True):
     hash: bytes
 
 
+class Touched(msgspec.Struct, frozen=True):
+    """What an event was about."""
+
+    seq: int
+    object_kind: str
+    object_id: int
+
+
 class Told(msgspec.Struct, frozen=True):
     """An event as people read it, with its personal values where they still exist."""
 

@@ -124,6 +124,7 @@ async def _answer(at_work: Running, sock: socket.socket, stop: asyncio.Event, we
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
+    at_work.live.close()  # pages that wait for their order would keep their connections
     server.should_exit = True
     await serving
 

@@ -67,6 +67,10 @@ class Db(Protocol):
         """How many changes wait for the writer or are under way."""
         ...
 
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call this on the event loop whenever something was committed here: it must not wait, and learns nothing but that."""
+        ...
+
     async def close(self) -> None:
         """Finish what is queued and let go of the files."""
         ...

@@ -161,6 +161,7 @@ class SqliteDb:
         self.groups = 0
         self.units = 0
         self._under_way = 0
+        self._told: list[Callable[[], None]] = []
 
     @classmethod
     async def open(cls, path: Path, clock: Clock, *, readers: int = 2) -> "SqliteDb":
@@ -196,6 +197,10 @@ class SqliteDb:
         """How many changes wait for the writer or are under way."""
         return len(self._waiting) + self._under_way
 
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call this on the event loop whenever a group was committed."""
+        self._told.append(call)
+
     async def close(self) -> None:
         """Finish what is queued, checkpoint, and let go of the files."""
         if self._is_closing:
@@ -229,6 +234,15 @@ class SqliteDb:
                 _answer(unit.done, answer)
             if unknown:
                 await self._recover()
+            else:
+                self._tell()
+
+    def _tell(self) -> None:
+        for call in self._told:
+            try:
+                call()
+            except Exception:
+                log.exception("who wanted to know of a commit failed")
 
     def _commit_group(self, con: sqlite3.Connection, group: list[tuple[Any, ...]]) -> list[Any]:
         """On the writer's thread: every unit in its savepoint, then one COMMIT."""

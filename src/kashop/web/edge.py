@@ -130,7 +130,7 @@ class Edge:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         passage = _Passage(dict(scope), dict(scope["headers"]), secrets.token_hex(8), is_head=scope["method"] == "HEAD")
-        passage.scope["state"] = {**scope.get("state", {}), "request_id": passage.request_id}
+        passage.scope["state"] = {**scope.get("state", {}), "request_id": passage.request_id, "is_head": passage.is_head}
         structlog.contextvars.bind_contextvars(request_id=passage.request_id)
         out = self._sender(passage, send)
         try:

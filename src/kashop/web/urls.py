@@ -17,7 +17,10 @@ _PATHS: dict[str, Callable[..., str]] = {
     "forget": lambda: "/lookup/forget",
     "upload": lambda name: "/uploads/" + _path(name),
     "order": lambda no, token: "/o/" + _path(no) + "?" + urlencode({"k": token}),
-    "order_status": lambda no, token: "/o/" + _path(no) + "/status?" + urlencode({"k": token}),
+    "order_status": lambda no, token, was="": (
+        "/o/" + _path(no) + "/status?" + urlencode({"k": token, **({"was": was} if was else {})})
+    ),
+    "order_events": lambda no, token, state: "/o/" + _path(no) + "/events?" + urlencode({"k": token, "was": state}),
     "order_check": lambda no: "/o/" + _path(no) + "/check",
     "order_reveal": lambda no: "/o/" + _path(no) + "/reveal",
     "order_codes": lambda no: "/o/" + _path(no) + "/codes.txt",

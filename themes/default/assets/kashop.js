@@ -39,13 +39,13 @@
     });
   }
 
-  /* The server says how many seconds are left, so a wrong clock on the phone does no harm. */
-  for (const place of document.querySelectorAll('[data-countdown]')) {
-    const end = performance.now() + 1000 * Number(place.dataset.countdown);
+  /* The server says how many seconds are left, at first and now and then, so that a wrong clock or a nap of the phone does no harm. */
+  const clocks = [...document.querySelectorAll('[data-countdown]')].map((place) => {
     const clock = document.createElement('strong');
     clock.className = 'countdown';
     clock.setAttribute('aria-hidden', 'true');
     place.after(' ', clock);
+    let end = performance.now() + 1000 * Number(place.dataset.countdown);
     const tick = () => {
       const left = Math.max(0, Math.round((end - performance.now()) / 1000));
       clock.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}`;
@@ -56,6 +56,55 @@
     };
     const timer = setInterval(tick, 1000);
     tick();
+    return (left) => { end = performance.now() + 1000 * left; };
+  });
+  const setLeft = (left) => { if (left > 0) for (const set of clocks) set(left); };
+
+  /* A page that waits is told when its order moved; where that does not work it asks, ever more seldom. */
+  for (const place of document.querySelectorAll('[data-live]')) {
+    let source = null;
+    let timer = 0;
+    let quiet = 0;
+    let wait = 3000;
+    let isGone = false;
+    const turn = () => {
+      if (isGone) return;
+      isGone = true;
+      if (source) source.close();
+      location.replace(place.dataset.page);
+    };
+    const ask = async () => {
+      clearTimeout(timer);
+      try {
+        const answer = await fetch(place.dataset.status, { cache: 'no-store' });
+        if (answer.status === 200) { turn(); return; }
+        setLeft(Number(answer.headers.get('kashop-left')));
+      } catch { /* the network is away: ask again */ }
+      if (source || isGone) return;
+      timer = setTimeout(ask, wait);
+      wait = Math.min(10000, wait * 1.2);
+    };
+    const giveUp = () => {
+      clearTimeout(quiet);
+      if (source) source.close();
+      source = null;
+      ask();
+    };
+    /* a proxy that holds answers back opens the line and lets nothing through */
+    const expect = (ms) => { clearTimeout(quiet); quiet = setTimeout(giveUp, ms); };
+    const listen = () => {
+      if (!window.EventSource) { ask(); return; }
+      source = new EventSource(place.dataset.live);
+      source.addEventListener('moved', turn);
+      source.addEventListener('left', (event) => { expect(40000); setLeft(Number(event.data)); });
+      source.addEventListener('error', () => { if (source && source.readyState === EventSource.CLOSED) giveUp(); });
+      expect(8000);
+    };
+    /* after a nap, or when it is shown again out of the browser's memory, the page may be long out of date */
+    document.addEventListener('visibilitychange', () => { if (!document.hidden) { wait = 3000; ask(); } });
+    window.addEventListener('pageshow', (event) => { if (event.persisted) ask(); });
+    window.addEventListener('online', ask);
+    listen();
   }
 
   const form = document.querySelector('[data-checkout]');

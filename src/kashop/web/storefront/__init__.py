@@ -1,6 +1,6 @@
 """The shop as buyers meet it. One page, one file; each parses, asks once, and draws."""
 
-from kashop.web.storefront import checkout, files, listing, lookup, order, order_acts, product, returned
+from kashop.web.storefront import checkout, files, listing, lookup, order, order_acts, product, returned, waiting
 
 route_handlers = [
     listing.home,
@@ -8,7 +8,8 @@ route_handlers = [
     product.product,
     checkout.checkout,
     order.order_page,
-    order.status,
+    waiting.status,
+    waiting.events,
     order_acts.reveal,
     order_acts.codes_file,
     order_acts.check,

@@ -3,6 +3,7 @@
 Always true: without the link's token nothing of an order is told; codes are in no answer but that of a reveal.
 """
 
+import hashlib
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from kashop.orders import reads as orders
 from kashop.orders.types import Line, Order, OrderException
 from kashop.payments import reads as payments
 from kashop.payments.rows import Attempt, GatewayAccount
+from kashop.shop import Shop
 from kashop.web.context import Cashier, LineView, OrderPage, OrderView
 from kashop.web.marks import exact
 from kashop.web.pages import pages_of
@@ -71,6 +73,33 @@ def dossier(db: Reader, order_id: int) -> Dossier:
     )
 
 
+class Stand(msgspec.Struct, frozen=True):
+    """Where an order is, as its waiting page shows it: `state` is another as soon as the page would be, `ends_at` is when time
+    alone makes it so."""
+
+    status: str
+    state: str
+    ends_at: int
+
+
+def stand(db: Reader, order_id: int) -> Stand:
+    """Where an order is now."""
+    attempts = payments.attempts(db, order_id)
+    return stand_of(orders.get(db, order_id), orders.open_exceptions(db, order_id), attempts[-1] if attempts else None, db.now)
+
+
+def stand_of(order: Order, exceptions: Sequence[OrderException], attempt: Attempt | None, now: int) -> Stand:
+    """Where an order is, from what its page is made of."""
+    ends = [order.expires_at] if order.status == "pending" else []
+    if attempt is not None and attempt.status == "open" and attempt.vendor_expires_at:
+        ends.append(attempt.vendor_expires_at)
+    passed = sum(at <= now for at in ends)
+    tried = (attempt.attempt_id, attempt.status, attempt.kind) if attempt else ()
+    shown = (order.status, order.paid_minor, exceptions[0].kind if exceptions else "", tried, passed)
+    state = hashlib.blake2b(repr(shown).encode(), digest_size=6).hexdigest()
+    return Stand(order.status, state, min((at for at in ends if at > now), default=0))
+
+
 def _product(db: Reader, product_id: int) -> Product:
     return catalog.get_product(db, product_id)
 
@@ -81,16 +110,6 @@ async def order_page(request: AnyRequest, order_no: FromPath[str]) -> Response[b
     order = await linked(request, order_no, request.query_params.get("k", ""))
     note = NOT_ARRIVED if "checked" in request.query_params else ""
     return await show(request, order, note=note)
-
-
-@get("/o/{order_no:str}/status")
-async def status(request: AnyRequest, order_no: FromPath[str]) -> Response[bytes]:
-    """For the waiting page: nothing while the order stands as it was, the way to its page once it moved."""
-    token = request.query_params.get("k", "")
-    order = await linked(request, order_no, token)
-    was = request.query_params.get("was", "pending")
-    moved = {} if order.status == was else {"hx-redirect": url("order", order.order_no, token)}
-    return Response(b"", status_code=204 if not moved else 200, media_type="text/plain", headers={**PRIVATE, **moved})
 
 
 async def linked(request: AnyRequest, order_no: str, token: str) -> Order:
@@ -114,7 +133,8 @@ async def show(
         return pages.answer(request, "cashier.html", cashier, path=link, headers={**PRIVATE, **policy})
     has_codes = any(line.delivered for line in found.lines)
     said = pages.words(request).gettext(note) if note and view.status == "pending" else ""
-    page = OrderPage(order=view, can_reveal=has_codes, is_revealed=revealed is not None, note=said)
+    is_revealed = revealed is not None
+    page = OrderPage(order=view, can_reveal=has_codes, is_revealed=is_revealed, note=said, state=_state(shop, found))
     return pages.answer(request, "order.html", page, path=link, headers=PRIVATE)
 
 
@@ -138,7 +158,12 @@ async def _cashier(request: AnyRequest, found: Dossier, view: OrderView, note: s
         note=words.gettext(note) if note else "",
         app=visitor.device if is_begun and not works_in(visitor.device, payment.method) else "",
         is_phone=visitor.device not in ("", "desktop"),
+        state=_state(shop, found),
     )
+
+
+def _state(shop: Shop, found: Dossier) -> str:
+    return stand_of(found.order, found.exceptions, found.attempt, shop.clock.now()).state
 
 
 def _form_policy(kind: str, address: str) -> dict[str, str]:

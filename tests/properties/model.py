@@ -61,6 +61,11 @@ class ModelOrder:
     paid: int = 0
     desk: set[str] = field(default_factory=set)
 
+    @property
+    def owed(self) -> int:
+        """What is still to be paid."""
+        return self.total - self.paid
+
 
 @dataclass(frozen=True)
 class ModelReceipt:
@@ -176,10 +181,16 @@ class Model:
         self._close_attempts(order)
         return True
 
+    def again(self, order: ModelOrder, method: str) -> ModelAttempt | None:
+        """The attempt that a change to a method goes on with: open, and for what is owed."""
+        good = [a for a in order.attempts if (a.status, a.method, a.amount) == ("open", method, order.owed)]
+        return good[-1] if good else None
+
     def change(self, order: ModelOrder, attempt: ModelAttempt) -> None:
-        """Another attempt for what is owed."""
-        self._close_attempts(order)
-        order.attempts.append(attempt)
+        """Another attempt for what is owed, or one again; the rest are closed."""
+        self._close_attempts(order, but=attempt)
+        if attempt not in order.attempts:
+            order.attempts.append(attempt)
 
     def deliver_by_hand(self, order: ModelOrder, line: ModelLine, contents: list[str]) -> str:
         """Staff deliver a manual line; the state then."""
@@ -235,7 +246,7 @@ class Model:
         whole = all(len(line.sold) == line.quantity for line in order.lines)
         order.status = "delivered" if whole else "delivering"
 
-    def _close_attempts(self, order: ModelOrder) -> None:
+    def _close_attempts(self, order: ModelOrder, but: ModelAttempt | None = None) -> None:
         for attempt in order.attempts:
-            if attempt.status == "open":
+            if attempt.status == "open" and attempt is not but:
                 attempt.status = "closed"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import cast
 
 import msgspec
 
@@ -11,13 +12,13 @@ from kashop.flows import gateways, offers, settle, unfit
 from kashop.flows.offers import NOBODY, Visitor
 from kashop.lib import ids
 from kashop.lib.actor import Actor
-from kashop.lib.clock import SECOND
+from kashop.lib.clock import MINUTE, SECOND
 from kashop.lib.errors import Conflict, NotFound
 from kashop.orders import reads as orders
 from kashop.orders.types import Order
 from kashop.payments import reads, rules, writes
 from kashop.payments.rows import Attempt, AttemptDraft, GatewayAccount
-from kashop.payments.types import Begun, GatewayFailed, Intent
+from kashop.payments.types import Begun, Closes, GatewayFailed, Intent
 from kashop.shop import Shop
 
 QUERY_LEASE = 15 * SECOND
@@ -124,13 +125,17 @@ def _give_way(tx: Tx, attempt: Attempt, said: tuple[str, bool], gateway_id: int 
 
 
 async def change(shop: Shop, order: Order, *, gateway: str, method: str, actor: Actor, visitor: Visitor = NOBODY) -> Attempt:
-    """Begin another attempt for an unpaid order. The earlier ones stay good for money already on its way.
+    """Begin another attempt for an unpaid order, or go on with an open one of the same account and method.
+
+    The others are closed, at their gateways too; money that is already on its way is taken all the same.
 
     Raises Invalid by `gateway` or `method` when that way is not on offer for this order.
     """
     accounts, wanted = await shop.db.read(payable_by, order)
     first, *others = offers.chosen(shop, accounts, wanted, visitor, gateway=gateway, method=method)
     about = await shop.db.write(_another, order.order_id, first, method, actor, visitor.device)
+    if about.attempt.kind:
+        return about.attempt
     return await begin(shop, about, actor, others=others)
 
 
@@ -146,10 +151,44 @@ def _another(tx: Tx, order_id: int, account_id: int, method: str, actor: Actor, 
     order = orders.get(tx, order_id)
     if order.status != "pending" or order.expires_at <= tx.now:
         raise Conflict("This order can no longer be paid.", code="not_pending")
-    if len(reads.attempts(tx, order_id)) >= MOST_ATTEMPTS:
+    known = reads.attempts(tx, order_id)
+    same = [a for a in known if (a.gateway_id, a.method, a.device) == (account_id, method, device) and _is_good(tx, a, order)]
+    if same:
+        writes.end_attempts(tx, order_id, but=same[-1].attempt_id)
+        return tried(tx, same[-1].attempt_id)
+    if len(known) >= MOST_ATTEMPTS:
         raise Conflict("This order was tried too often. Please place a new one.", code="too_many_attempts")
-    writes.end_attempts(tx, order_id, status="closed")
+    writes.end_attempts(tx, order_id)
     return tried(tx, open_for(tx, order_id, gateway_id=account_id, method=method, actor=actor, device=device))
+
+
+def _is_good(db: Reader, attempt: Attempt, order: Order) -> bool:
+    """Whether an attempt can still be paid and asks for what its order owes now."""
+    is_live = not attempt.vendor_expires_at or attempt.vendor_expires_at > db.now + MINUTE
+    return attempt.status == "open" and is_live and attempt.due_minor == order.total_minor - unfit.free(db, order)
+
+
+async def close_due(shop: Shop, attempt_id: int, actor: Actor) -> bool:
+    """Tell the gateway of a closed attempt, unless another node does; whether it was told.
+
+    One that cannot be closed may have been paid: its gateway is asked, and told again later if it knows no payment.
+    """
+    if not await shop.db.write(writes.plan_close, attempt_id):
+        return False
+    about = await shop.db.read(tried, attempt_id)
+    kind = shop.plugins.gateway_types.get(about.account.type)
+    if kind is None or not kind.closes:
+        await shop.db.write(writes.end_close, attempt_id)
+        return False
+    try:
+        await cast(Closes, gateways.made(shop, about.account)).close(intent_of(shop, about, actor))
+    except (GatewayFailed, NotFound) as failed:
+        number, problem = about.attempt.attempt_no, _said(failed)[0]
+        shop.log.warning("attempt could not be closed", gateway=about.account.name, attempt=number, problem=problem)
+        if await query(shop, attempt_id, actor) not in ("closed", "refunded"):
+            return True
+    await shop.db.write(writes.end_close, attempt_id)
+    return True
 
 
 async def query(shop: Shop, attempt_id: int, actor: Actor) -> str:

@@ -285,7 +285,7 @@ async def cancel(shop: Shop, order: Order, actor: Actor, *, reason: str = "") ->
 def _cancel(tx: Tx, order_id: int, actor: Actor, reason: str, chosen: unfit.Policy) -> bool:
     if not orders.cancel(tx, order_id, actor, reason=reason):
         return False
-    payments.end_attempts(tx, order_id, status="closed")
+    payments.end_attempts(tx, order_id)
     unfit.at_the_end(tx, order_id, chosen)
     return True
 
@@ -299,6 +299,6 @@ async def expire(shop: Shop, order_id: int, actor: Actor) -> bool:
 def _expire(tx: Tx, order_id: int, actor: Actor, chosen: unfit.Policy) -> bool:
     if not orders.expire(tx, order_id, actor):
         return False
-    payments.end_attempts(tx, order_id, status="closed")
+    payments.end_attempts(tx, order_id)
     unfit.at_the_end(tx, order_id, chosen)
     return True

@@ -44,6 +44,12 @@ async def query_attempts(shop: Shop) -> int:
     return await _all(attempts.query_due(shop, attempt_id, SYSTEM) for attempt_id in due)
 
 
+async def close_attempts(shop: Shop) -> int:
+    """Tell gateways of attempts that nobody is to pay any more."""
+    due = await shop.db.read(payments.due_closes, limit=100)
+    return await _all(attempts.close_due(shop, attempt_id, SYSTEM) for attempt_id in due)
+
+
 async def settle_refunds(shop: Shop) -> int:
     """Send back what is to go back, and ask gateways what became of refunds that they have not settled."""
     due = await shop.db.read(refunding.due, limit=100)
@@ -130,6 +136,7 @@ SCHEDULE = (
     Job("watch_vault", 2, watch_vault, is_everywhere=True),
     Job("expire_orders", 10, expire_orders),
     Job("query_attempts", 10, query_attempts),
+    Job("close_attempts", 10, close_attempts),
     Job("settle_refunds", 5, settle_refunds),
     Job("sweep_undelivered", 15, sweep_undelivered),
     Job("read_callbacks", 20, read_callbacks),

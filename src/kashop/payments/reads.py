@@ -66,6 +66,13 @@ def due_queries(db: Reader, *, limit: int) -> list[int]:
     return db.values(sql, now=db.now, limit=limit)
 
 
+def due_closes(db: Reader, *, limit: int) -> list[int]:
+    """Attempts whose gateway should be told now that they are closed, longest waiting first."""
+    sql = """SELECT attempt_id FROM attempts WHERE next_close_at IS NOT NULL AND next_close_at <= :now
+             ORDER BY next_close_at LIMIT :limit"""
+    return db.values(sql, now=db.now, limit=limit)
+
+
 def find_receipt(db: Reader, gateway_id: int, gateway_txn: str) -> Receipt | None:
     """The receipt of a vendor's transaction."""
     sql = """SELECT receipt_id, gateway_id, gateway_txn, attempt_id, order_id, method, currency, amount_minor, counted_minor,

@@ -22,6 +22,9 @@ FIRST_QUERY, LONGEST_SILENCE, LAST_QUERY = 20 * SECOND, 80 * SECOND, 20 * SECOND
 QUERY_FOR = 26 * HOUR
 """Vendors repeat a callback for a day; after that the statement is the place to look."""
 
+CLOSE_AGAIN = (30 * SECOND, 2 * MINUTE, 10 * MINUTE)
+"""How long after each failed try a gateway is told again that an attempt is closed; after the last, never."""
+
 
 class AccountRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What the merchant decides about an account, whatever its gateway: nothing here is the vendor's.

@@ -132,10 +132,26 @@ def keep_problem(tx: Tx, attempt_id: int, problem: str, *, is_unclear: bool) -> 
     return reads.get_attempt(tx, attempt_id)
 
 
-def end_attempts(tx: Tx, order_id: int, *, status: str) -> None:
-    """Close or fail an order's open attempts; their gateways are still asked, for money that comes late."""
-    sql = """UPDATE attempts SET status = :status, ended_at = :now WHERE order_id = :order_id AND status = 'open'"""
-    tx.run(sql, order_id=order_id, status=status, now=tx.now)
+def end_attempts(tx: Tx, order_id: int, *, but: int = 0) -> None:
+    """Close an order's open attempts, but one. Their gateways are told so, and still asked for money that comes late."""
+    sql = """UPDATE attempts SET status = 'closed', ended_at = :now, next_close_at = :now
+             WHERE order_id = :order_id AND status = 'open' AND attempt_id <> :but"""
+    tx.run(sql, order_id=order_id, but=but, now=tx.now)
+
+
+def plan_close(tx: Tx, attempt_id: int) -> bool:
+    """Take an attempt whose gateway is due to be told that it is closed: whoever moved its time ahead tells."""
+    first, second, third = rules.CLOSE_AGAIN
+    sql = """UPDATE attempts SET closes = closes + 1, next_close_at = CASE closes
+               WHEN 0 THEN CAST(:first AS BIGINT) WHEN 1 THEN CAST(:second AS BIGINT) WHEN 2 THEN CAST(:third AS BIGINT) END
+             WHERE attempt_id = :attempt_id AND next_close_at <= :now"""
+    later = {"first": tx.now + first, "second": tx.now + second, "third": tx.now + third}
+    return bool(tx.run(sql, attempt_id=attempt_id, now=tx.now, **later))
+
+
+def end_close(tx: Tx, attempt_id: int) -> None:
+    """Its gateway knows that it is closed, or need not be told."""
+    tx.run("UPDATE attempts SET next_close_at = NULL WHERE attempt_id = :attempt_id", attempt_id=attempt_id)
 
 
 def plan_query(tx: Tx, attempt_id: int, *, lease: int) -> Attempt | None:
@@ -215,7 +231,8 @@ def credit(tx: Tx, attempt: Attempt, notice: Notice, *, source: str, callback_id
     receipt_id = _write_down(tx, attempt, notice, counted, source=source, callback_id=callback_id)
     if receipt_id is None:
         return _known(reads.find_receipt(tx, attempt.gateway_id, notice.gateway_txn), attempt, notice)
-    sql = """UPDATE attempts SET status = 'succeeded', ended_at = :now, next_query_at = NULL WHERE attempt_id = :attempt_id"""
+    sql = """UPDATE attempts SET status = 'succeeded', ended_at = :now, next_query_at = NULL, next_close_at = NULL
+             WHERE attempt_id = :attempt_id"""
     tx.run(sql, attempt_id=attempt.attempt_id, now=tx.now)
     record(
         tx,

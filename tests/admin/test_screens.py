@@ -30,6 +30,9 @@ PAGES = (
     "/orders/{order}",
     "/orders/{order}/refund",
     "/exceptions",
+    "/exceptions/1",
+    "/callbacks",
+    "/callbacks/1",
     "/products",
     "/products/new",
     "/products/1",
@@ -218,6 +221,7 @@ def test_codes_are_imported_and_an_order_settled_on_a_phone_without_javascript(c
     page.get_by_role("button", name="导入 2 个卡密").click()
     page.get_by_role("status").get_by_text("导入完成。").wait_for()
     page.goto(served.url + "/admin/exceptions")
+    page.get_by_role("link", name="重复付款").first.click()
     page.get_by_label("处理说明").first.fill("已退款")
     page.get_by_role("button", name="关闭").first.click()
     page.get_by_role("status").get_by_text("异常单已关闭。").wait_for()

@@ -1,6 +1,6 @@
 """Looks at what was asked for."""
 
-from kashop.approvals.rules import unpacked
+from kashop.approvals.rules import packed, unpacked
 from kashop.approvals.types import Approval
 from kashop.db import Reader
 from kashop.lib.errors import NotFound
@@ -31,8 +31,18 @@ def page(db: Reader, before: int, *, limit: int = 50) -> list[Approval]:
     return db.all(sql, Approval, before=before, limit=limit)
 
 
-def count_waiting(db: Reader, *, but_by: str) -> int:
-    """How many wait for somebody else than the one who asked."""
+def count_waiting(db: Reader, kinds: list[str], *, but_by: str) -> int:
+    """How many of these kinds wait for somebody else than the one who asked."""
     sql = """SELECT COUNT(*) FROM approvals
-             WHERE status = 'waiting' AND expires_at > :now AND asked_by <> :but_by"""
-    return int(db.value(sql, now=db.now, but_by=but_by))
+             WHERE status = 'waiting' AND expires_at > :now AND asked_by <> :but_by AND kind = :kind"""
+    return sum(int(db.value(sql, now=db.now, but_by=but_by, kind=kind)) for kind in kinds)
+
+
+def newest_of(db: Reader, kind: str, item: int) -> Approval | None:
+    """The newest request that is still good, waiting or approved, for one thing alone."""
+    sql = """SELECT approval_id, kind, status, count, value_minor, facts, reason, asked_by, asked_at, expires_at, decided_by,
+               decided_at, note, used_at
+             FROM approvals
+             WHERE status IN ('waiting', 'approved') AND expires_at > :now AND kind = :kind AND items = :items
+             ORDER BY approval_id DESC LIMIT 1"""
+    return db.one(sql, Approval, now=db.now, kind=kind, items=packed([item]))

@@ -1,6 +1,7 @@
 """What can be asked for, who may, and for how long it holds."""
 
 from array import array
+from collections.abc import Collection
 from sys import byteorder
 
 import msgspec
@@ -21,7 +22,13 @@ KINDS = {
     "codes.export": Kind("codes.export", "codes.approve"),
     "codes.reveal": Kind("codes.reveal", "codes.approve"),
     "orders.refund": Kind("orders.refund", "orders.refund"),
+    "orders.confirm": Kind("orders.confirm", "orders.confirm"),
 }
+
+
+def decided_by(permissions: Collection[str]) -> list[str]:
+    """The kinds that somebody with these permissions may approve."""
+    return [name for name, kind in KINDS.items() if kind.approve in permissions]
 
 
 def packed(items: list[int]) -> bytes:

@@ -1,5 +1,6 @@
 """`kashop order`: orders as staff see them. No command here prints a code."""
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from kashop.lib.errors import Invalid, NotFound
 from kashop.orders import reads
 from kashop.orders.rules import MOVES
 from kashop.orders.types import DeskRow, Order
+from kashop.payments import reads as payments
+from kashop.payments.rows import Callback
 from kashop.shop import Shop
 
 NEWEST = 2**62
@@ -78,17 +81,37 @@ def _page(db: Reader, status: str | None, contact: str, limit: int) -> list[Orde
 def exceptions(*, data: Path, is_json: bool) -> None:
     """The desk: what waits for a person, oldest first."""
 
-    async def work(shop: Shop) -> tuple[list[DeskRow], str]:
-        return await shop.db.read(reads.desk, limit=1000), shop.settings.text("shop.timezone")
+    async def work(shop: Shop) -> tuple[list[DeskRow], dict[str, str], int]:
+        return await shop.db.read(reads.desk, limit=1000), await shop.db.read(order_page.staff_names), shop.clock.now()
+
+    found, names, now = frame.run(data, work)
+    if is_json:
+        show.as_json([order_page.desk_row(row, now, names) for row in found])
+        return
+    rows = [
+        (row.exception_id, row.order_no, order_page.age(now - row.opened_at), row.kind, row.status,
+         names.get(row.owner, row.owner) or "-", row.detail)
+        for row in found
+    ]  # fmt: skip
+    show.table((">ID", "ORDER", ">AGE", "WHAT", "STATUS", "OWNER", "DETAIL"), rows, empty="The desk is empty.")
+
+
+@order.command("callbacks")
+@click.argument("order_no", metavar="NO")
+@frame.shop_options
+def callbacks(*, order_no: str, data: Path, is_json: bool) -> None:
+    """What gateways sent about an order, and what became of it; without the raw requests, which the panel shows."""
+
+    async def work(shop: Shop) -> tuple[list[Callback], str]:
+        found = await shop.db.read(_get, order_no)
+        return await shop.db.read(payments.callbacks_of_order, found.order_id), shop.settings.text("shop.timezone")
 
     found, timezone = frame.run(data, work)
     if is_json:
-        show.as_json([order_page.desk_row(row) for row in found])
+        show.as_json([order_page.callback(c) for c in found])
         return
-    rows = [
-        (row.exception_id, row.order_no, show.when(row.opened_at, timezone), row.kind, row.status, row.detail) for row in found
-    ]
-    show.table((">ID", "ORDER", "SINCE", "WHAT", "STATUS", "DETAIL"), rows, empty="The desk is empty.")
+    rows = [(c.callback_id, show.when(c.received_at, timezone), c.gateway_name, c.ip, c.verdict, c.reason or "-") for c in found]
+    show.table((">ID", "WHEN", "ACCOUNT", "FROM", "VERDICT", "REASON"), rows, empty="No gateway has called about this order.")
 
 
 @order.command("confirm")
@@ -96,12 +119,28 @@ def exceptions(*, data: Path, is_json: bool) -> None:
 @frame.shop_options
 @click.option("--reference", required=True, metavar="TXN", help="The payment's number at the gateway or bank.")
 @click.option("--note", required=True, help="How you know that it was paid.")
-def confirm(*, order_no: str, data: Path, is_json: bool, reference: str, note: str) -> None:
+@click.option("--gateway", default="", metavar="NAME", help="By which account, if the buyer tried several; else the newest.")
+@click.option(
+    "--evidence",
+    "file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="A picture or PDF that shows the payment; it is kept with the order.",
+)
+def confirm(*, order_no: str, data: Path, is_json: bool, reference: str, note: str, gateway: str, file: Path | None) -> None:
     """Vouch that an order was paid (补单), and deliver it.
 
-    Example: kashop order confirm K261101… --reference 20261101… --note "seen in the bank's statement"
+    Example: kashop order confirm K261101… --reference 20261101… --note "seen in the bank's statement" --evidence slip.png
     """
-    status = frame.run(data, lambda shop: confirming.confirm(shop, order_no, reference=reference, note=note, actor=frame.actor()))
+
+    async def work(shop: Shop) -> str:
+        said = {"reference": reference, "note": note, "gateway": gateway}
+        shown = await asyncio.to_thread(file.read_bytes) if file else None
+        done = await confirming.confirm(shop, order_no, actor=frame.actor(), file=shown, **said)
+        assert isinstance(done, str)  # whoever runs commands on the server needs no second person
+        return done
+
+    status = frame.run(data, work)
     show.as_json({"order_no": order_no, "status": status}) if is_json else show.line(f"{order_no} is {status}.")
 
 

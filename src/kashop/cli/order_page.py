@@ -4,15 +4,16 @@ from typing import Any
 
 import msgspec
 
+from kashop.accounts import reads as accounts
 from kashop.audit import reads as audit
 from kashop.cli import show
 from kashop.db import Reader
-from kashop.lib.clock import rfc3339
+from kashop.lib.clock import MINUTE, rfc3339
 from kashop.lib.errors import NotFound
 from kashop.orders import reads as orders
 from kashop.orders.types import DeskRow, Line, Order, OrderException
 from kashop.payments import reads as payments
-from kashop.payments.rows import Attempt, Receipt
+from kashop.payments.rows import Attempt, Callback, Receipt
 
 
 def about(db: Reader, order_no: str) -> dict[str, Any]:
@@ -48,7 +49,32 @@ def head(order: Order) -> dict[str, Any]:
     }
 
 
-def desk_row(row: DeskRow) -> dict[str, Any]:
+def staff_names(db: Reader) -> dict[str, str]:
+    """Whose an exception can be: the addresses of the staff by how they stand in it."""
+    return {f"staff:{s.staff_id}": s.email for s in accounts.everyone(db)}
+
+
+def age(ms: int) -> str:
+    """How long: `3d 4h`, `4h 10m`, `10m`."""
+    minutes = max(ms, 0) // MINUTE
+    days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
+    return f"{days}d {hours}h" if days else f"{hours}h {rest}m" if hours else f"{rest}m"
+
+
+def callback(callback: Callback) -> dict[str, Any]:
+    """A callback, without what was sent."""
+    return {
+        "callback_id": callback.callback_id,
+        "gateway": callback.gateway_name,
+        "received_at": rfc3339(callback.received_at),
+        "method": callback.method,
+        "ip": callback.ip,
+        "verdict": callback.verdict,
+        "reason": callback.reason,
+    }
+
+
+def desk_row(row: DeskRow, now: int, names: dict[str, str]) -> dict[str, Any]:
     """An open exception."""
     return {
         "exception_id": row.exception_id,
@@ -56,6 +82,8 @@ def desk_row(row: DeskRow) -> dict[str, Any]:
         "kind": row.kind,
         "detail": msgspec.json.decode(row.detail),
         "opened_at": rfc3339(row.opened_at),
+        "age_seconds": (now - row.opened_at) // 1000,
+        "owner": names.get(row.owner, row.owner) or None,
         "status": row.status,
         "total": show.amount(row.total_minor, row.currency),
         "paid": show.amount(row.paid_minor, row.currency),

@@ -20,6 +20,9 @@ from kashop.shop import Shop
 NOT_BELIEVED = Answer(status=400, body=b"fail")
 """The answer to a callback for an account that does not exist; every gateway's own rejection is of the same kind."""
 
+KEEP_REJECTED_DAYS = 7
+"""How long what was not believed is kept; the rest by the setting `callbacks.keep_days`."""
+
 HINT_SECONDS = 4
 """How long a callback that only hints waits for the query it causes: vendors hang up after five."""
 
@@ -102,11 +105,29 @@ async def _judge(shop: Shop, callback_id: int, account: GatewayAccount | None, r
 async def reread(shop: Shop, callback: Callback) -> None:
     """Judge a callback that was left unread, because the process died in between."""
     account = await shop.db.read(reads.find_gateway, callback.gateway_name)
-    headers = msgspec.json.decode(callback.headers, type=dict[str, str])
-    request = CallbackRequest(
-        method=callback.method, query=callback.query, headers=headers, body=callback.body, received_at=callback.received_at
+    await _judge(shop, callback.callback_id, account, _as_received(callback))
+
+
+async def replay(shop: Shop, callback_id: int, actor: Actor) -> Callback:
+    """Judge a stored callback again, by the account as it is now and the time at which it came; the callback then.
+
+    Nothing changes when nothing changed: money settles once, and what brought money stays settled. One that was rejected is
+    settled when its account was mended meanwhile. Raises NotFound.
+    """
+    before = await shop.db.write(writes.begin_replay, callback_id)
+    account = await shop.db.read(reads.find_gateway, before.gateway_name)
+    await _judge(shop, callback_id, account, _as_received(before))
+    return await shop.db.write(writes.end_replay, before, actor)
+
+
+def _as_received(callback: Callback) -> CallbackRequest:
+    return CallbackRequest(
+        method=callback.method,
+        query=callback.query,
+        headers=msgspec.json.decode(callback.headers, type=dict[str, str]),
+        body=callback.body,
+        received_at=callback.received_at,
     )
-    await _judge(shop, callback.callback_id, account, request)
 
 
 async def _ask(shop: Shop, callback_id: int, hint: _Believed, actor: Actor) -> tuple[Answer, bool]:

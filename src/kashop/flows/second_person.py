@@ -32,7 +32,12 @@ NIGHT_ENDS = 6
 """From midnight to this hour of the shop's day nobody is expected to export codes."""
 
 
-_TOLD = {"codes.export": "export.asked", "codes.reveal": "reveal.asked", "orders.refund": "refund.asked"}
+_TOLD = {
+    "codes.export": "export.asked",
+    "codes.reveal": "reveal.asked",
+    "orders.refund": "refund.asked",
+    "orders.confirm": "confirm.asked",
+}
 
 
 class Bounds(msgspec.Struct, frozen=True):

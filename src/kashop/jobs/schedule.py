@@ -90,7 +90,8 @@ async def forget(shop: Shop) -> int:
     """Drop callbacks, idempotency keys, staff sessions, import keys and notices past their keeping."""
     now = shop.clock.now()
     keep = shop.settings.number("callbacks.keep_days") * DAY
-    dropped = await shop.db.write(payment_writes.forget_callbacks, rejected_before=now - 7 * DAY, before=now - keep, limit=1000)
+    rejected_before = now - inbox.KEEP_REJECTED_DAYS * DAY
+    dropped = await shop.db.write(payment_writes.forget_callbacks, rejected_before=rejected_before, before=now - keep, limit=1000)
     dropped += await shop.db.write(accounts.sweep) + await shop.db.write(factors.sweep)
     dropped += await shop.db.write(notice_writes.forget, now - KEEP, limit=1000)
     dropped += await supply.forget_keys(shop)

@@ -150,6 +150,13 @@ TEXTS: dict[str, Text] = {
             page="/admin/approvals",
         ),
         Text(
+            about="confirm.asked",
+            title="Somebody asks to confirm a payment by hand",
+            sentence="{by} vouches that the order {order} was paid: {reason}. Somebody else has to approve it.",
+            is_shop_wide=True,
+            page="/admin/approvals",
+        ),
+        Text(
             about="export.unusual",
             title="Codes were taken out in an unusual way",
             sentence="{by} revealed or exported {count} codes: {why}. If you do not know why, ask, and look at the audit.",

@@ -2,7 +2,7 @@
 
 from kashop.db import Reader
 from kashop.lib.errors import NotFound
-from kashop.orders.types import DeskRow, Line, Order, OrderException, Replay
+from kashop.orders.types import DeskCount, DeskFilter, DeskRow, ExceptionNote, Line, Order, OrderException, Replay
 
 
 def find(db: Reader, order_no: str) -> Order | None:
@@ -53,6 +53,53 @@ def desk(db: Reader, after: int = 0, *, limit: int = 100) -> list[DeskRow]:
              FROM order_exceptions e JOIN orders o ON o.order_id = e.order_id
              WHERE e.closed_at IS NULL AND e.exception_id > :after ORDER BY e.exception_id LIMIT :limit"""
     return db.all(sql, DeskRow, after=after, limit=limit)
+
+
+def desk_page(db: Reader, sought: DeskFilter, after: tuple[int, int] = (0, 0), *, limit: int) -> list[DeskRow]:
+    """Open exceptions that fit, behind a cursor (opened at, exception id), longest waiting first."""
+    sql = """SELECT e.exception_id, e.kind, e.detail, e.opened_at, o.order_no, o.status, o.currency, o.total_minor, o.paid_minor,
+               e.owner
+             FROM order_exceptions e JOIN orders o ON o.order_id = e.order_id
+             WHERE e.closed_at IS NULL AND e.opened_at >= :at AND (e.opened_at > :at OR e.exception_id > :id)
+               AND (CAST(:kind AS TEXT) IS NULL OR e.kind = :kind) AND (CAST(:owner AS TEXT) IS NULL OR e.owner = :owner)
+               AND (CAST(:before AS BIGINT) IS NULL OR e.opened_at <= :before)
+             ORDER BY e.opened_at, e.exception_id LIMIT :limit"""
+    values = {"kind": sought.kind, "owner": sought.owner, "before": sought.opened_before}
+    return db.all(sql, DeskRow, at=after[0], id=after[1], limit=limit, **values)
+
+
+def desk_counts(db: Reader) -> list[DeskCount]:
+    """What is open by kind."""
+    sql = """SELECT kind, COUNT(*) AS count, MIN(opened_at) AS oldest_at FROM order_exceptions WHERE closed_at IS NULL
+             GROUP BY kind ORDER BY kind"""
+    return db.all(sql, DeskCount)
+
+
+def count_desk(db: Reader, owner: str) -> int:
+    """How many open exceptions are somebody's; '' counts nobody's."""
+    return int(db.value("SELECT COUNT(*) FROM order_exceptions WHERE closed_at IS NULL AND owner = :owner", owner=owner))
+
+
+def find_exception(db: Reader, exception_id: int) -> OrderException | None:
+    """An entry of the desk, open or closed."""
+    sql = """SELECT exception_id, order_id, kind, detail, opened_at, closed_at, closed_by, reason, owner
+             FROM order_exceptions WHERE exception_id = :exception_id"""
+    return db.one(sql, OrderException, exception_id=exception_id)
+
+
+def get_exception(db: Reader, exception_id: int) -> OrderException:
+    """An entry of the desk, open or closed. Raises NotFound."""
+    found = find_exception(db, exception_id)
+    if found is None:
+        raise NotFound("There is no such exception.")
+    return found
+
+
+def exception_notes(db: Reader, exception_id: int) -> list[ExceptionNote]:
+    """What was written down about an exception, oldest first."""
+    sql = """SELECT note_id, text, written_by, written_at FROM order_exception_notes
+             WHERE exception_id = :exception_id ORDER BY note_id LIMIT 200"""
+    return db.all(sql, ExceptionNote, exception_id=exception_id)
 
 
 def find_replay(db: Reader, scope: str, key_hash: bytes) -> Replay | None:

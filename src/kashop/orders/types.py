@@ -82,6 +82,31 @@ class DeskRow(msgspec.Struct, frozen=True):
     owner: str
 
 
+class DeskFilter(msgspec.Struct, frozen=True):
+    """What of the desk is wanted: of one kind, of one owner ('' is nobody), at least so old; None is all."""
+
+    kind: str | None = None
+    owner: str | None = None
+    opened_before: int | None = None
+
+
+class DeskCount(msgspec.Struct, frozen=True):
+    """How many entries of one kind are open, and since when the oldest is."""
+
+    kind: str
+    count: int
+    oldest_at: int
+
+
+class ExceptionNote(msgspec.Struct, frozen=True):
+    """What somebody wrote down about an exception."""
+
+    note_id: int
+    text: str
+    written_by: str
+    written_at: int
+
+
 class LineDraft(msgspec.Struct, frozen=True, kw_only=True):
     """A priced line."""
 

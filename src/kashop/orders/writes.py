@@ -11,7 +11,7 @@ from kashop.inventory import writes as inventory
 from kashop.lib.actor import Actor
 from kashop.lib.errors import Conflict
 from kashop.orders import reads, rules
-from kashop.orders.types import OrderDraft
+from kashop.orders.types import OrderDraft, OrderException
 
 
 def place(tx: Tx, draft: OrderDraft, actor: Actor) -> int:
@@ -164,8 +164,43 @@ def close_exception(tx: Tx, exception_id: int, actor: Actor, *, reason: str) -> 
     return True
 
 
-def close_by_hand(tx: Tx, exception_id: int, actor: Actor, *, reason: str) -> bool:
-    """Staff take an entry off the desk. Raises Conflict for one that only the vault can settle."""
+def claim(tx: Tx, exception_id: int, *, owner: str | None) -> OrderException:
+    """An open entry, about to be worked on by somebody who saw it as `owner`'s. Raises NotFound, Conflict.
+
+    Whoever looks at a page on which it was another's, or nobody's, does not know that it was taken on meanwhile.
+    """
+    entry = reads.get_exception(tx, exception_id)
+    if entry.closed_at is not None:
+        raise Conflict("Somebody else has closed this exception already.", code="closed_already")
+    if owner is not None and entry.owner != owner:
+        raise Conflict("Somebody else took this on meanwhile. Look again before you go on.", code="changed_meanwhile")
+    return entry
+
+
+def set_owner(tx: Tx, exception_id: int, owner: str, actor: Actor, *, was: str) -> None:
+    """Somebody takes an open entry on, hands it over, or lets go of it (''). Raises NotFound, Conflict."""
+    entry = claim(tx, exception_id, owner=was)
+    sql = """UPDATE order_exceptions SET owner = :owner
+             WHERE exception_id = :exception_id AND closed_at IS NULL AND owner = :was"""
+    if owner != was and tx.run(sql, exception_id=exception_id, owner=owner, was=was):
+        record(tx, "exception.owned", actor, ("order", entry.order_id), kind=entry.kind, owner=owner, was=was)
+
+
+def add_exception_note(tx: Tx, exception_id: int, text: str, actor: Actor) -> None:
+    """Write something down about an entry, open or closed. Raises NotFound."""
+    entry = reads.get_exception(tx, exception_id)
+    sql = """INSERT INTO order_exception_notes (exception_id, text, written_by, written_at)
+             VALUES (:exception_id, :text, :by, :now)"""
+    tx.run(sql, exception_id=exception_id, text=text, by=str(actor), now=tx.now)
+    record(tx, "exception.noted", actor, ("order", entry.order_id), kind=entry.kind)
+
+
+def close_by_hand(tx: Tx, exception_id: int, actor: Actor, *, reason: str, owner: str | None = None) -> bool:
+    """Staff take an entry off the desk that they saw as `owner`'s; whether it was open. Raises Conflict, also for one that only
+    the vault can settle."""
+    seen = reads.find_exception(tx, exception_id)
+    if seen is not None and seen.closed_at is None:
+        claim(tx, exception_id, owner=owner)
     sql = "SELECT kind FROM order_exceptions WHERE exception_id = :exception_id AND closed_at IS NULL"
     if tx.value(sql, exception_id=exception_id) == "sealed":
         raise Conflict("This order waits for the vault: it is delivered when the vault is unsealed.", code="sealed")

@@ -2,7 +2,7 @@
 
 from kashop.db import Reader
 from kashop.lib.errors import NotFound
-from kashop.payments.rows import Attempt, Callback, GatewayAccount, Receipt, Refund
+from kashop.payments.rows import Attempt, Callback, Evidence, GatewayAccount, Receipt, Refund
 
 
 def gateways(db: Reader) -> list[GatewayAccount]:
@@ -113,6 +113,53 @@ def callbacks(db: Reader, before: int, *, limit: int = 50) -> list[Callback]:
                attempt_id
              FROM callbacks WHERE callback_id < :before ORDER BY callback_id DESC LIMIT :limit"""
     return db.all(sql, Callback, before=before, limit=limit)
+
+
+def inbox(db: Reader, *, verdict: str | None, gateway: str | None, before: int, limit: int) -> list[Callback]:
+    """The inbox below a cursor, newest first: of one verdict, of one account's name, or all."""
+    sql = """SELECT callback_id, gateway_name, gateway_id, received_at, method, query, headers, body, ip, verdict, reason,
+               attempt_id
+             FROM callbacks
+             WHERE callback_id < :before AND (CAST(:verdict AS TEXT) IS NULL OR verdict = :verdict)
+               AND (CAST(:gateway AS TEXT) IS NULL OR gateway_name = :gateway)
+             ORDER BY callback_id DESC LIMIT :limit"""
+    return db.all(sql, Callback, verdict=verdict, gateway=gateway, before=before, limit=limit)
+
+
+def get_callback(db: Reader, callback_id: int) -> Callback:
+    """A request in the inbox. Raises NotFound."""
+    sql = """SELECT callback_id, gateway_name, gateway_id, received_at, method, query, headers, body, ip, verdict, reason,
+               attempt_id
+             FROM callbacks WHERE callback_id = :callback_id"""
+    callback = db.one(sql, Callback, callback_id=callback_id)
+    if callback is None:
+        raise NotFound("There is no such callback, or it was kept no longer.")
+    return callback
+
+
+def receipt_of_callback(db: Reader, callback: Callback) -> Receipt | None:
+    """The money that a callback brought."""
+    if callback.attempt_id is None:
+        return None
+    order_id = get_attempt(db, callback.attempt_id).order_id
+    return next((r for r in receipts(db, order_id) if r.callback_id == callback.callback_id), None)
+
+
+def evidence(db: Reader, order_id: int) -> list[Evidence]:
+    """What was handed in for an order's payments, oldest first."""
+    sql = """SELECT evidence_id, order_id, name, content_type, size, digest, added_by, added_at
+             FROM evidence WHERE order_id = :order_id ORDER BY evidence_id"""
+    return db.all(sql, Evidence, order_id=order_id)
+
+
+def get_evidence(db: Reader, evidence_id: int) -> Evidence:
+    """One of them. Raises NotFound."""
+    sql = """SELECT evidence_id, order_id, name, content_type, size, digest, added_by, added_at
+             FROM evidence WHERE evidence_id = :evidence_id"""
+    found = db.one(sql, Evidence, evidence_id=evidence_id)
+    if found is None:
+        raise NotFound("There is no such file.")
+    return found
 
 
 def unread_callbacks(db: Reader, received_before: int, *, limit: int) -> list[Callback]:

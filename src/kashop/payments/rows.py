@@ -140,6 +140,28 @@ class Refund(msgspec.Struct, frozen=True):
     approval_id: int | None
 
 
+class Evidence(msgspec.Struct, frozen=True):
+    """A file that shows that a payment arrived. `digest` is the SHA-256 of what is kept under `name`."""
+
+    evidence_id: int
+    order_id: int
+    name: str
+    content_type: str
+    size: int
+    digest: str
+    added_by: str
+    added_at: int
+
+
+class EvidenceDraft(msgspec.Struct, frozen=True):
+    """Such a file as it was put into its folder."""
+
+    name: str
+    content_type: str
+    size: int
+    digest: str
+
+
 class Callback(msgspec.Struct, frozen=True):
     """A request in the inbox. `headers` is JSON."""
 

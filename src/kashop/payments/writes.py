@@ -9,7 +9,7 @@ from kashop.lib.actor import Actor
 from kashop.lib.errors import Conflict, Invalid, NotFound
 from kashop.orders import writes as orders
 from kashop.payments import reads, rules
-from kashop.payments.rows import Attempt, AttemptDraft, GatewayAccount, GatewayDraft, Receipt
+from kashop.payments.rows import Attempt, AttemptDraft, Callback, EvidenceDraft, GatewayAccount, GatewayDraft, Receipt
 from kashop.payments.types import Begun, CallbackRequest, Notice
 
 
@@ -186,10 +186,38 @@ def store_callback(tx: Tx, gateway_name: str, request: CallbackRequest, *, ip: s
 
 
 def judge_callback(tx: Tx, callback_id: int, verdict: str, *, reason: str = "", attempt_id: int | None = None) -> None:
-    """Write what became of a callback."""
+    """Write what became of a callback. One that brought money stays settled, whatever is thought of it when it is read again."""
     sql = """UPDATE callbacks SET verdict = :verdict, reason = :reason, attempt_id = COALESCE(:attempt_id, attempt_id)
-             WHERE callback_id = :callback_id"""
+             WHERE callback_id = :callback_id AND verdict <> 'settled'"""
     tx.run(sql, callback_id=callback_id, verdict=verdict, reason=reason, attempt_id=attempt_id)
+
+
+def begin_replay(tx: Tx, callback_id: int) -> Callback:
+    """A stored callback is about to be judged again, for the account that has its name now. Raises NotFound."""
+    callback = reads.get_callback(tx, callback_id)
+    account = reads.find_gateway(tx, callback.gateway_name)
+    sql = "UPDATE callbacks SET gateway_id = :gateway_id WHERE callback_id = :callback_id AND verdict <> 'settled'"
+    tx.run(sql, callback_id=callback_id, gateway_id=account.gateway_id if account else None)
+    return callback
+
+
+def end_replay(tx: Tx, before: Callback, actor: Actor) -> Callback:
+    """It was: write down what came of it; the callback then."""
+    now = reads.get_callback(tx, before.callback_id)
+    subject = ("callback", before.callback_id)
+    record(
+        tx, "callback.replayed", actor, subject, account=now.gateway_name, was=before.verdict, verdict=now.verdict, why=now.reason
+    )
+    return now
+
+
+def add_evidence(tx: Tx, order_id: int, draft: EvidenceDraft, actor: Actor) -> int:
+    """Note a file that shows that a payment arrived; its id."""
+    sql = """INSERT INTO evidence (order_id, name, content_type, size, digest, added_by, added_at)
+             VALUES (:order_id, :name, :content_type, :size, :digest, :by, :now) RETURNING evidence_id"""
+    evidence_id = int(tx.value(sql, order_id=order_id, by=str(actor), now=tx.now, **msgspec.structs.asdict(draft)))
+    record(tx, "evidence.added", actor, ("order", order_id), evidence=evidence_id, digest=draft.digest)
+    return evidence_id
 
 
 def take_hint(tx: Tx, callback_id: int, gateway_id: int, attempt_no: str) -> int | None:

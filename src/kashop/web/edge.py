@@ -32,6 +32,7 @@ BODY_LIMITS = (
     ("/api/", 64 * KIB),
     ("/admin/codes/import/files", 512 * KIB * KIB),
     ("/admin/products/", 10 * KIB * KIB),
+    ("/admin/orders/", 6 * KIB * KIB),
     ("", 256 * KIB),
 )
 """The first prefix that fits says how many bytes a body may have."""

@@ -16,7 +16,7 @@ from kashop.accounts.factors.rules import must_enrol
 from kashop.accounts.rules import PERMISSIONS, has_stepped_up
 from kashop.accounts.types import SignedIn
 from kashop.approvals import reads as approvals
-from kashop.approvals.rules import KINDS
+from kashop.approvals.rules import decided_by
 from kashop.flows import step_up
 from kashop.flows.factors import WrongCode
 from kashop.flows.login import WrongLogin
@@ -61,9 +61,9 @@ class Needs:
             connection.scope["state"]["form"] = await self._form(request, staff)
         if self.step_up and not has_stepped_up(staff, shop_of(connection).clock.now()):
             await _ask_who(request, staff)
-        if request.method == "GET" and _APPROVE & staff.permissions:  # the way about says how many wait
+        if request.method == "GET" and (kinds := decided_by(staff.permissions)):  # the way about says how many wait
             shop, me = shop_of(connection), f"staff:{staff.staff_id}"
-            connection.scope["state"]["waiting"] = await shop.db.read(approvals.count_waiting, but_by=me)
+            connection.scope["state"]["waiting"] = await shop.db.read(approvals.count_waiting, kinds, but_by=me)
 
     async def _form(self, request: AnyRequest, staff: SignedIn) -> Form:
         if self._files is None:
@@ -79,9 +79,6 @@ class Needs:
             raise
         request.scope["state"]["files"] = files
         return form
-
-
-_APPROVE = {kind.approve for kind in KINDS.values()}
 
 
 class SinkOfFiles(Sink, Protocol):

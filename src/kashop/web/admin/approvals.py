@@ -17,9 +17,10 @@ from kashop.accounts.types import SignedIn
 from kashop.approvals import reads
 from kashop.approvals.rules import KINDS
 from kashop.approvals.types import Approval
-from kashop.flows import codes, exports, second_person
+from kashop.flows import codes, confirm, exports, second_person
 from kashop.flows.codes import Asked
 from kashop.lib.errors import Conflict, Invalid, NotFound
+from kashop.orders.rules import PAID
 from kashop.web.admin.exports import keep, passphrase_of
 from kashop.web.admin.page import Shown, again, answer, cursor, refused_as, row_id, see
 from kashop.web.admin.reveal import revealed
@@ -94,6 +95,19 @@ async def run_reveal(request: AnyRequest, approval: FromPath[str]) -> Response[b
     return await revealed(request, seen)
 
 
+@post("/admin/approvals/{approval:str}/confirm", guards=[Needs("orders.confirm", step_up=True)])
+async def run_confirm(request: AnyRequest, approval: FromPath[str]) -> Response[bytes] | Redirect:
+    """Confirm by hand, once, the payment that was approved."""
+    approval_id = row_id(approval)
+    try:
+        order_no, status = await confirm.confirm_approved(shop_of(request), approval_id, actor_of(request))
+    except Invalid as refused:
+        return await _page(request, approval_id, again(request, form_of(request), refused), 422)
+    except Conflict as refused:
+        return await _page(request, approval_id, refused_as(request, form_of(request), refused), refused.status)
+    return see(f"/admin/orders/{order_no}", "confirmed" if status in PAID else "confirmed_waiting")
+
+
 async def _page(request: AnyRequest, approval_id: int, form: Shown | None = None, status: int = 200) -> Response[bytes]:
     shop, me = shop_of(request), signed_in(request)
     found = await shop.db.read(reads.get, approval_id)
@@ -126,4 +140,4 @@ async def _names(request: AnyRequest) -> dict[str, str]:
     return {f"staff:{s.staff_id}": s.email for s in await shop_of(request).db.read(accounts.everyone)}
 
 
-route_handlers = [approval_list, approval_page, decide, run_export, run_reveal]
+route_handlers = [approval_list, approval_page, decide, run_export, run_reveal, run_confirm]

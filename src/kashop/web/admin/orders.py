@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, get, post
@@ -10,21 +10,25 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from kashop.accounts import reads as accounts
+from kashop.approvals import reads as approvals
+from kashop.approvals.types import Approval
 from kashop.audit import reads as audit
 from kashop.audit.types import Told
 from kashop.db import Reader
 from kashop.flows import attempts, checkout, deliver
 from kashop.flows import confirm as confirming
+from kashop.flows import evidence as evidence_files
+from kashop.flows.codes import Asked
 from kashop.lib.errors import Conflict, Invalid, NotFound, Refusal
 from kashop.orders import reads as orders
 from kashop.orders import writes as order_writes
 from kashop.orders.rules import PAID
 from kashop.orders.types import Line, Order, OrderException
 from kashop.payments import reads as payments
-from kashop.payments.rows import Attempt, Callback, Receipt, Refund
-from kashop.web.admin import words
+from kashop.payments.rows import Attempt, Callback, Evidence, Receipt, Refund
+from kashop.web.admin import raw, words
 from kashop.web.admin.difference import Difference, compared
-from kashop.web.admin.page import Shown, again, answer, cursor, refused_as, see
+from kashop.web.admin.page import Shown, again, answer, cursor, refused_as, row_id, see
 from kashop.web.guards import Needs, form_of
 from kashop.web.sessions import AnyRequest, actor_of, shop_of
 
@@ -33,7 +37,6 @@ MOST_FIELDS = 20
 """A line of more is delivered by one field with an entry on each of its lines."""
 _SILENT = frozenset({"currency", "receipt", "line", "exception", "status"})
 """Facts of an event that the page shows elsewhere, or that only programs need."""
-_BLOTTED = frozenset({"sign", "signature", "sig", "key", "token", "secret", "password"})
 
 
 class About(msgspec.Struct, frozen=True):
@@ -49,6 +52,8 @@ class About(msgspec.Struct, frozen=True):
     timeline: list[Told]
     gateways: dict[int, str]
     staff: dict[str, str]
+    evidence: list[Evidence]
+    approval: Approval | None
 
 
 @get("/admin/orders", guards=[Needs("orders.view")])
@@ -91,13 +96,33 @@ async def confirm(request: AnyRequest, order_no: FromPath[str]) -> Response[byte
     form = form_of(request)
     try:
         reference, note = form.text("reference", most=64, least=1), form.text("confirm_note", most=500, least=1)
+        gateway, file = form.text("gateway", most=64), form.files.get("evidence")
         form.done()
-        status = await confirming.confirm(shop_of(request), order_no, reference=reference, note=note, actor=actor_of(request))
+        word = {"reference": reference, "note": note, "gateway": gateway, "file": file.data if file else None}
+        done = await confirming.confirm(shop_of(request), order_no, actor=actor_of(request), **word)  # type: ignore[arg-type]
     except Invalid as refused:
         return await _page(request, order_no, again(request, form, refused), 422)
     except Conflict as refused:
         return await _refused(request, order_no, refused)
-    return see(f"/admin/orders/{order_no}", "confirmed" if status in PAID else "confirmed_waiting")
+    if isinstance(done, Asked):
+        return see(f"/admin/approvals/{done.approval_id}", "asked_second")
+    return see(f"/admin/orders/{order_no}", "confirmed" if done in PAID else "confirmed_waiting")
+
+
+@get("/admin/orders/{order_no:str}/evidence/{evidence:str}", guards=[Needs("orders.evidence")])
+async def evidence_file(request: AnyRequest, order_no: FromPath[str], evidence: FromPath[str]) -> Response[bytes]:
+    """What was handed in to show that a payment arrived: a picture to look at, a PDF only to download."""
+    shop = shop_of(request)
+    order, found = await shop.db.read(_order, order_no), await shop.db.read(payments.get_evidence, row_id(evidence))
+    if found.order_id != order.order_id:
+        raise NotFound("There is no such file.")
+    is_picture = found.content_type.startswith("image/")
+    headers = {
+        "content-disposition": f'{"inline" if is_picture else "attachment"}; filename="{order.order_no}-{found.name}"',
+        "content-security-policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+        "cache-control": "no-store",
+    }
+    return Response(await evidence_files.read(shop, found), media_type=found.content_type, headers=headers)
 
 
 @post("/admin/orders/{order_no:str}/lines/{line:str}/deliver", guards=[Needs("orders.deliver")])
@@ -183,10 +208,19 @@ async def _page(
         about=about,
         fields={line.line_id: msgspec.json.decode(line.fields, type=dict[str, str]) for line in about.lines},
         happened=[(told, _who(told, about.staff), facts(told.payload)) for told in reversed(about.timeline)],
-        received=[(callback, _readable(callback)) for callback in about.callbacks],
+        received=[(callback, raw.readable(callback)) for callback in about.callbacks],
         entries={line.line_id: list(range(line.quantity)) for line in about.lines if line.quantity <= MOST_FIELDS},
         is_payable=about.order.status in ("pending", "expired", "cancelled"),
+        tried_at=list(dict.fromkeys(about.gateways.get(a.gateway_id, "") for a in reversed(about.attempts))),
+        needs_second=await _needs_second(request, about.order),
     )
+
+
+async def _needs_second(request: AnyRequest, order: Order) -> str:
+    """Why whoever looks may not confirm the payment alone; '' where nothing stands against it."""
+    shop = shop_of(request)
+    bounds, due = confirming.Bounds.of(shop.settings), order.total_minor - order.kept_minor
+    return await shop.db.read(confirming.needs_second, bounds, actor_of(request), due)
 
 
 def _order(db: Reader, order_no: str) -> Order:
@@ -209,6 +243,8 @@ def _about(db: Reader, order_no: str) -> About:
         timeline=audit.timeline(db, "order", order.order_id),
         gateways={g.gateway_id: g.name for g in payments.gateways(db)},
         staff={str(s.staff_id): s.email for s in accounts.everyone(db)},
+        evidence=payments.evidence(db, order.order_id),
+        approval=approvals.newest_of(db, confirming.KIND, order.order_id),
     )
 
 
@@ -228,16 +264,4 @@ def _short(value: Any) -> str | int:
     return value if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def _readable(callback: Callback) -> str:
-    """What a gateway sent, with its signature blotted out."""
-    return "\n".join(_pairs(raw.decode("utf-8", "replace")) for raw in (callback.query, callback.body) if raw)
-
-
-def _pairs(text: str) -> str:
-    pairs: Sequence[tuple[str, str]] = parse_qsl(text[:4000], keep_blank_values=True)
-    if not pairs:
-        return text[:4000]
-    return "\n".join(f"{name} = {'•••' if name.lower() in _BLOTTED else value}" for name, value in pairs)
-
-
-route_handlers = [order_list, order_page, confirm, deliver_line, cancel, query, note]
+route_handlers = [order_list, order_page, confirm, evidence_file, deliver_line, cancel, query, note]

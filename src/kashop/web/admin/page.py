@@ -17,6 +17,7 @@ from litestar.response import Redirect
 from markupsafe import Markup
 
 from kashop.accounts.types import SignedIn
+from kashop.approvals.rules import KINDS
 from kashop.lib.errors import FieldError, Invalid, NotFound, Refusal
 from kashop.lib.money import Money, to_text
 from kashop.shop import Shop
@@ -55,11 +56,15 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class Link(msgspec.Struct, frozen=True):
-    """A way to another page of the panel."""
+    """A way to another page of the panel, for whoever holds one of the permissions."""
 
     href: str
     label: str
-    permission: str
+    permissions: str
+
+    def is_for(self, staff: SignedIn) -> bool:
+        """Whether somebody may go there."""
+        return any(staff.may(permission) for permission in self.permissions.split())
 
 
 NAV = (
@@ -70,10 +75,11 @@ NAV = (
     Link("/admin/categories", "Categories", "products.edit"),
     Link("/admin/codes/list", "Codes", "codes.view"),
     Link("/admin/codes", "Imports", "codes.import"),
-    Link("/admin/approvals", "Approvals", "codes.approve"),
+    Link("/admin/approvals", "Approvals", " ".join(kind.approve for kind in KINDS.values())),
     Link("/admin/stock", "Stock", "stock.view"),
     Link("/admin/suppliers", "Suppliers", "codes.import"),
     Link("/admin/gateways", "Gateways", "gateways.view"),
+    Link("/admin/callbacks", "Callbacks", "callbacks.view"),
     Link("/admin/settings", "Settings", "settings.edit"),
     Link("/admin/notices", "Notices", "settings.edit"),
     Link("/admin/staff", "Staff", "staff.edit"),
@@ -121,7 +127,7 @@ class Panel:
             "me": staff,
             "can": lambda permission: staff is not None and staff.may(permission),
             "csrf": _csrf(staff),
-            "nav": [link for link in NAV if staff is not None and staff.may(link.permission)],
+            "nav": [link for link in NAV if staff is not None and link.is_for(staff)],
             "path": path,
             "here": _here(path),
             "waiting": scope.get("state", {}).get("waiting", 0),

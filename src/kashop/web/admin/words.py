@@ -1,7 +1,7 @@
 """What the panel calls the states, kinds and names that the database writes down. Values are msgids."""
 
 from kashop.supply.sealedbatch import REFUSALS
-from kashop.web.admin import event_words, refund_words
+from kashop.web.admin import desk_words, event_words, import_words, refund_words
 
 ORDER = {
     "pending": "Awaiting payment",
@@ -129,12 +129,19 @@ APPROVAL = {
     "used": "Done",
     "expired": "Too late",
 }
-ASKED = {"codes.export": "Export codes", "codes.reveal": "Reveal codes", "orders.refund": "Send money back"}
+ASKED = {
+    "codes.export": "Export codes",
+    "codes.reveal": "Reveal codes",
+    "orders.refund": "Send money back",
+    "orders.confirm": "Confirm a payment by hand",
+}
 NEEDS = {
     "count": "More codes than one person may see within 24 hours.",
     "value": "Worth more than one person may see within 24 hours.",
     "again": "The second file within a minute.",
     "refund": "More money than one person may send back within 24 hours.",
+    "confirm_amount": "More than one person may confirm alone.",
+    "confirm_day": "More than one person may confirm alone within 24 hours.",
 }
 SEALED_BATCH = {"held": "To decide", "waiting": "Waits to be opened", "done": "On the shelf", "refused": "Refused"}
 BATCH = {
@@ -144,18 +151,6 @@ BATCH = {
     "undoing": "Being undone",
     "undone": "Undone",
 }
-PHASE = {"reading": "Reading the file", "judging": "Looking at every row", "storing": "Sealing and shelving", "ended": "Done"}
-SEPARATOR = {
-    "\t": "Tab",
-    "tab": "Tab",
-    ",": "Comma",
-    ";": "Semicolon",
-    "|": "Bar",
-    "----": "----",
-    "space": "Space",
-    " ": "Space",
-}
-FORMAT = {"txt": "Text, one code a line", "csv": "CSV", "tsv": "TSV", "xlsx": "Excel", "jsonl": "JSON lines"}
 ALERT = {
     "new_place": "A log-in from a place and a browser where this account was not used before",
     "failures": "Many log-ins with a wrong password",
@@ -193,9 +188,13 @@ PERMISSION = {
     "orders.deliver": "Deliver by hand",
     "orders.cancel": "Cancel orders",
     "orders.confirm": "Confirm payments by hand",
+    "orders.evidence": "See what shows payments confirmed by hand",
     "orders.refund": "Send money back",
     "exceptions.view": "See exceptions",
+    "exceptions.work": "Take on exceptions and write notes on them",
     "exceptions.close": "Close exceptions",
+    "callbacks.view": "See what gateways sent",
+    "callbacks.replay": "Judge callbacks again",
     "gateways.view": "See and test gateways",
     "gateways.edit": "Change gateways",
     "settings.edit": "Change settings",
@@ -206,27 +205,6 @@ PERMISSION = {
     "vault.edit": "Seal, unseal and rotate the vault",
 }
 
-REASON = {
-    "duplicate_in_file": "Twice in this file",
-    "new": "New",
-    "duplicate_in_stock": "In stock already",
-    "duplicate_sold": "Sold already",
-    "duplicate_void": "Voided before",
-    "empty": "Empty",
-    "missing_column": "A column is missing",
-    "extra_column": "A column too many",
-    "control_character": "Has control characters",
-    "bad_unicode": "Not whole text",
-    "too_long": "Too long",
-    "bad_json": "Not JSON",
-    "spreadsheet_changed": "Changed by the spreadsheet program",
-    "bad_cost": "The cost is no amount",
-    "bad_expiry": "The expiry is no date",
-    "invisible_character": "Has invisible characters",
-    "full_width": "Has full-width characters",
-    "outer_space": "Begins or ends with a space",
-    "number_cell": "A number cell: leading zeros may be lost",
-}
 GROUP = {
     "shop": "Shop",
     "orders": "Orders",
@@ -255,6 +233,7 @@ AREA = {
     "suppliers": "Suppliers",
     "orders": "Orders",
     "exceptions": "Exceptions",
+    "callbacks": "Callbacks",
     "gateways": "Gateways",
     "settings": "Settings",
     "staff": "Staff",
@@ -281,12 +260,10 @@ JOB = {
 }
 ORIGIN = {"bundled": "In the box", "package": "Package", "file": "File"}
 
-ENCODING = {"utf-8": "UTF-8", "gbk": "GBK", "gb18030": "GB18030", "big5": "Big5"}
-
 _KINDS = {
     "sealed_why": SEALED_WHY,
     "unseal": UNSEAL,
-    "encoding": ENCODING,
+    "encoding": import_words.ENCODING,
     "fact": refund_words.FACT,
     "code": CODE,
     "expiry": EXPIRY,
@@ -296,7 +273,7 @@ _KINDS = {
     "asked": ASKED,
     "needs": NEEDS,
     "flaw": refund_words.WHY,
-    "reason": REASON,
+    "reason": import_words.REASON,
     "area": AREA,
     "group": GROUP,
     "job": JOB,
@@ -307,6 +284,8 @@ _KINDS = {
     "exception": EXCEPTION,
     "attempt": ATTEMPT,
     "verdict": VERDICT,
+    "callback_reason": desk_words.CALLBACK_REASON,
+    "desk_age": desk_words.DESK_AGE,
     "source": SOURCE,
     "event": {**event_words.EVENTS, **EVENT},
     "event_group": event_words.GROUP_WORDS,
@@ -322,9 +301,9 @@ _KINDS = {
     "batch": BATCH,
     "sealed_batch": SEALED_BATCH,
     "batch_refusal": REFUSALS,
-    "phase": PHASE,
-    "separator": SEPARATOR,
-    "format": FORMAT,
+    "phase": import_words.PHASE,
+    "separator": import_words.SEPARATOR,
+    "format": import_words.FORMAT,
     **refund_words.KINDS,
     "vault.on_alarm": ALARM,
     "shop.locale": LOCALE,
@@ -336,6 +315,7 @@ _KINDS = {
 }
 
 SAID = {
+    **desk_words.SAID,
     "saved": "Saved.",
     "added": "Added.",
     "hidden": "Hidden from the shop.",

@@ -36,6 +36,7 @@ TABLE: dict[Door, set[str]] = {
     ("POST", "/checkout"): ANYBODY,
     ("GET", "/o/{order_no}"): BY_LINK,
     ("GET", "/o/{order_no}/status"): BY_LINK,
+    ("GET", "/o/{order_no}/events"): BY_LINK,
     ("POST", "/o/{order_no}/reveal"): BY_LINK,
     ("POST", "/o/{order_no}/codes.txt"): BY_LINK,
     ("POST", "/o/{order_no}/check"): BY_LINK,

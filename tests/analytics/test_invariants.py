@@ -11,7 +11,7 @@ from kashop.analytics import INVARIANTS
 from kashop.cli.check import Result, results
 from kashop.db import examine
 from kashop.db.sqlite import SqliteTx
-from kashop.flows import checkout, deliver
+from kashop.flows import checkout, deliver, refunds
 from kashop.inventory import writes as inventory
 from kashop.lib.actor import CLI, SYSTEM
 from kashop.lib.clock import SystemClock
@@ -19,7 +19,7 @@ from kashop.shop import Shop
 from kashop.vault import Keyring
 from tests.cast import TestClock, add_epay, add_product, call_back, config, epay_notice, order
 
-IDS = [f"I-{n:02}" for n in (*range(1, 17), 19, 24, 26, 27, 29, 30, 32, 36, 43)] + ["K-01", "K-02", "K-03"]
+IDS = [f"I-{n:02}" for n in (*range(1, 17), 19, 20, 24, 26, 27, 29, 30, 32, 36, 43)] + ["K-01", "K-02", "K-03", "K-04", "K-05"]
 
 FREE_RECEIPTS = "DROP TRIGGER receipts_never_updated; DROP TRIGGER receipts_never_deleted;"
 FREE_EVENTS = "DROP TRIGGER events_never_updated; DROP TRIGGER events_never_deleted;"
@@ -27,6 +27,9 @@ FREE_SEALS = "DROP TRIGGER codes_move_to_the_newest_key;"
 SOLD = "(SELECT MIN(code_id) FROM codes WHERE status = 'sold')"
 FREE = "(SELECT MIN(code_id) FROM codes WHERE status = 'free')"
 PAID = "(SELECT MIN(order_id) FROM orders WHERE status = 'delivered' AND paid_minor > 0)"
+REFUND = "(SELECT MIN(refund_id) FROM refunds WHERE status = 'done')"
+RELEASED = """UPDATE orders SET status = 'refunded' WHERE order_id = (SELECT l.order_id FROM codes c
+  JOIN order_lines l ON l.line_id = c.line_id WHERE c.status = 'held' LIMIT 1)"""
 COPY_PAID = """INSERT INTO events SELECT (SELECT MAX(seq) + 1 FROM events), at, name, actor_kind, actor_ref, session, request_id,
   object_kind, object_id, NULL, NULL, reason, payload, prev_hash, hash FROM events WHERE name = 'order.paid' LIMIT 1;"""
 
@@ -97,6 +100,12 @@ CRIMES = [
     ("I-19", "DROP TRIGGER events_never_updated"),
     ("I-19", "DROP INDEX codes_free"),
     ("I-19", without_constraints("stock_counts")),
+    ("I-20", f"UPDATE refunds SET amount_minor = amount_minor * 9 WHERE refund_id = {REFUND}"),
+    ("I-20", f"UPDATE refunds SET counted_minor = counted_minor * 9 WHERE refund_id = {REFUND}"),
+    ("I-20", f"UPDATE refunds SET currency = 'USD' WHERE refund_id = {REFUND}"),
+    ("I-20", without_constraints("refunds") + "INSERT INTO refunds SELECT * FROM refunds LIMIT 1"),
+    ("I-20", f"{without_constraints('refunds')} UPDATE refunds SET gateway_refund = 'V1'"),
+    ("I-20", f"{FREE_EVENTS} DELETE FROM events WHERE name = 'refund.done'"),
     ("I-24", "UPDATE order_lines SET is_free = 0 WHERE unit_minor = 0"),
     ("I-24", "UPDATE skus SET is_free = 0 WHERE price_minor = 0"),
     ("I-26", f"UPDATE codes SET sealed = (SELECT sealed FROM codes WHERE code_id = {FREE}) WHERE code_id = {SOLD}"),
@@ -121,6 +130,10 @@ CRIMES = [
     ("K-01", "DELETE FROM stock_counts"),
     ("K-01", "INSERT INTO stock_counts (sku_id, pool_id, sold) SELECT MAX(sku_id), 99, 1 FROM skus"),
     ("K-02", "INSERT INTO job_runs (job, started_at) SELECT 'expire_orders', MAX(expires_at) + 60001 FROM orders"),
+    ("K-04", "UPDATE orders SET refunded_minor = refunded_minor + 1 WHERE status = 'pending'"),
+    ("K-04", f"UPDATE refunds SET status = 'failed' WHERE refund_id = {REFUND}"),
+    ("K-05", "UPDATE orders SET status = 'delivered' WHERE status = 'refunded'"),
+    ("K-05", RELEASED),
     (
         "K-03",
         """UPDATE callbacks SET verdict = 'new' WHERE callback_id = 2;
@@ -163,6 +176,11 @@ async def _trade(data: Path) -> None:
     await order(shop, "auto", key="k2")
     waiting = await order(shop, "hand")
     await call_back(shop, epay_notice(waiting, txn="T5"))
+    back = await order(shop, "auto")
+    await call_back(shop, epay_notice(back, txn="T6"))
+    for amount in (500, 100):
+        wish = refunds.Wish(amount_minor=amount, reason="half", is_recorded=True, reference=f"bank {amount}")
+        await refunds.refund(shop, back.order.order_no, wish, CLI)
     free = await shop.db.read(lambda db: db.value("SELECT MAX(code_id) FROM codes WHERE status = 'free'"))
     await shop.db.write(inventory.void, free, reason="test", actor=CLI)
     await shop.close()
@@ -190,7 +208,7 @@ async def test_a_shop_that_has_seen_everything_breaks_nothing(copy: Path) -> Non
     with sqlite3.connect(copy / "kashop.db") as con:
         statuses = {s for (s,) in con.execute("SELECT status FROM orders")}
         codes = {s for (s,) in con.execute("SELECT status FROM codes")}
-    assert statuses == {"delivered", "delivering", "pending", "expired"}
+    assert statuses == {"delivered", "delivering", "pending", "expired", "refunded"}
     assert codes == {"free", "held", "sold", "void"}
 
 

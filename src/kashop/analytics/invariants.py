@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from kashop.analytics.money import reads as money
+from kashop.analytics.refunds import reads as refunds
 from kashop.analytics.river import reads as river
 from kashop.analytics.sales import reads as sales
 from kashop.analytics.seals import reads as seals
@@ -124,6 +125,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         key_looks=(money.accounts_have_their_secrets,),
     ),
     Invariant(
+        id="I-20",
+        statement="no more goes back than came, once for each number",
+        looks=(refunds.never_more_than_came, refunds.once_for_a_number, refunds.of_their_receipts),
+    ),
+    Invariant(
         id="I-24",
         statement="what costs nothing is marked free",
         looks=(sales.nothing_is_free_by_accident,),
@@ -165,5 +171,15 @@ INVARIANTS: tuple[Invariant, ...] = (
         id="K-03",
         statement="no callback lies unread for more than 5 minutes while jobs run",
         looks=(money.callbacks_are_judged,),
+    ),
+    Invariant(
+        id="K-04",
+        statement="what an order says went back is what its refunds say",
+        looks=(refunds.refunded_is_their_sum,),
+    ),
+    Invariant(
+        id="K-05",
+        statement="a paid order keeps its price, a refunded one holds no codes",
+        looks=(refunds.paid_keep_their_price, refunds.refunded_hold_nothing),
     ),
 )

@@ -81,7 +81,8 @@ def odd_money_is_listed(db: Reader) -> Witness | None:
                     OR (o.paid_minor >= o.total_minor AND o.total_minor > 0 AND o.status IN ('expired', 'cancelled'))
                     OR EXISTS (SELECT 1 FROM receipts r WHERE r.order_id = o.order_id AND r.counted_minor = 0))
                AND NOT EXISTS (SELECT 1 FROM order_exceptions e WHERE e.order_id = o.order_id
-                                 AND e.kind IN ('paid_partly', 'paid_over', 'paid_twice', 'paid_late', 'mismatch')) LIMIT 1"""
+                                 AND e.kind IN ('paid_partly', 'paid_over', 'paid_twice', 'paid_late', 'mismatch',
+                                                'refunded_elsewhere')) LIMIT 1"""
     return db.one(sql, Witness)
 
 

@@ -9,22 +9,27 @@ CHUNK = 5000
 
 
 def paid_is_delivered_or_listed(db: Reader) -> Witness | None:
-    """I-08: a minute after it was paid, what a machine delivers is delivered, or the order is on the desk."""
+    """I-08: a minute after it was paid, what a machine delivers is delivered, on the desk, or its money is on the way back."""
     sql = """SELECT 'order ' || o.order_no AS subject, 'is ' || o.status || ', undelivered and not on the desk' AS problem
              FROM orders o
              WHERE o.status IN ('paid', 'delivering') AND o.paid_at < :before
                AND (o.status = 'paid' OR EXISTS (SELECT 1 FROM order_lines l WHERE l.order_id = o.order_id
                                                  AND l.delivery = 'auto' AND l.delivered < l.quantity))
                AND NOT EXISTS (SELECT 1 FROM order_exceptions e WHERE e.order_id = o.order_id AND e.closed_at IS NULL)
+               AND o.total_minor <= o.paid_minor - o.refunded_minor
+                 - (SELECT COALESCE(SUM(f.counted_minor), 0) FROM refunds f WHERE f.order_id = o.order_id AND f.status = 'open')
              LIMIT 1"""
     return db.one(sql, Witness, before=db.now - MINUTE)
 
 
 def paid_is_not_pending(db: Reader) -> Witness | None:
     """I-08, from the other side: no order waits for money that it has."""
-    sql = """SELECT 'order ' || order_no AS subject,
-               'was paid ' || CAST(paid_minor AS TEXT) || ' of ' || CAST(total_minor AS TEXT) || ' and still waits' AS problem
-             FROM orders WHERE status = 'pending' AND paid_minor >= total_minor LIMIT 1"""
+    sql = """SELECT 'order ' || o.order_no AS subject,
+               'was paid ' || CAST(o.paid_minor AS TEXT) || ' of ' || CAST(o.total_minor AS TEXT) || ' and still waits' AS problem
+             FROM orders o
+             WHERE o.status = 'pending' AND o.total_minor <= o.paid_minor - o.refunded_minor
+               - (SELECT COALESCE(SUM(f.counted_minor), 0) FROM refunds f WHERE f.order_id = o.order_id AND f.status = 'open')
+             LIMIT 1"""
     return db.one(sql, Witness)
 
 

@@ -1,0 +1,1 @@
+"""Invariants of money that goes back."""

@@ -10,7 +10,7 @@ import rich_click as click
 
 from kashop.cli import frame, show
 from kashop.cli.gateway_rules import by_option, changed, plain, rules_options, worked
-from kashop.flows import gateways
+from kashop.flows import gateways, self_test
 from kashop.lib.errors import Invalid
 from kashop.payments import reads
 from kashop.payments.rows import GatewayAccount
@@ -223,15 +223,21 @@ def _account(shop: Shop, account: GatewayAccount) -> dict[str, Any]:
 @frame.shop_options
 @click.pass_context
 def test(ctx: click.Context, *, name: str, data: Path, is_json: bool) -> None:
-    """Try an account's keys and its reachability; moves no money. Exit 1 when something is wrong."""
-    findings: list[Finding] = frame.run(data, lambda shop: gateways.test(shop, name))
+    """Try an account: keys, clock, callback address, a signature; moves no money. Exit 1 when something is wrong."""
+    findings: list[Finding] = frame.run(data, lambda shop: self_test.run(shop, name))
     if is_json:
-        show.as_json({"ok": all(f.is_ok for f in findings), "findings": [msgspec.structs.asdict(f) for f in findings]})
+        plain = [{**msgspec.structs.asdict(f), "advice": _advice(f)} for f in findings]
+        show.as_json({"ok": all(f.is_ok for f in findings), "findings": plain})
     else:
         for f in findings:
-            show.line(f"{'ok ' if f.is_ok else 'BAD'}  {f.subject}{f': {f.advice}' if f.advice else ''}")
+            mark = "BAD" if not f.is_ok else "ok " if f.is_sure else "?  "
+            show.line(f"{mark}  {f.subject}{f': {_advice(f)}' if f.advice else ''}")
     if not all(f.is_ok for f in findings):
         ctx.exit(1)
+
+
+def _advice(finding: Finding) -> str:
+    return finding.advice.format_map(dict(finding.params)) if finding.params else finding.advice
 
 
 @gateway.command("enable")

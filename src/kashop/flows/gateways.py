@@ -158,7 +158,7 @@ async def set_enabled(shop: Shop, name: str, is_enabled: bool, actor: Actor) -> 
 
 
 async def test(shop: Shop, name: str) -> list[Finding]:
-    """Try an account: what it found, ready to be shown."""
+    """The gateway's own test of an account: what it found. `self_test.run` looks at the shop's side of it besides."""
     account = await shop.db.read(reads.find_gateway, name)
     if account is None:
         raise NotFound("There is no gateway {name}.", name=name)

@@ -140,11 +140,16 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a gateway's self-test; `advice` says what to do when not `is_ok`."""
+    """One line of a gateway's self-test; `advice` says what to do when not `is_ok`, with `params` in its places.
+
+    What cannot be shown from here is `is_ok` and not `is_sure`: its advice says why.
+    """
 
     subject: str
     is_ok: bool
     advice: str = ""
+    params: tuple[tuple[str, str], ...] = ()
+    is_sure: bool = True
 
 
 class Rejected(Exception):

@@ -137,6 +137,11 @@ class Guarded:
         findings: list[Finding] = await self._asked("test", self._gateway.test, list[Finding])
         return findings
 
+    def skew_since(self, moment: float) -> float | None:
+        """How far this machine's clock is ahead of the vendor's in seconds, by what it answered since a monotonic moment."""
+        heard: tuple[float, float] | None = getattr(self._ctx.http, "skew_heard", None)
+        return heard[1] if heard is not None and heard[0] >= moment else None
+
     async def _asked(self, verb: str, ask: Callable[[], Awaitable[Any]], kind: Any, *, seconds: float = 0) -> Any:
         patience = seconds or SECONDS
         try:

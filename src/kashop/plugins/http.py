@@ -8,7 +8,9 @@ no exception (protocols/testkeys.md, rule 10). With a `reach` it connects only w
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +27,8 @@ MOST_LIMIT = 16 * 1024 * 1024
 """What a call may ask for at most: the statement of a busy day."""
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) kashop/1"
 """Browser-like: some gateways stand behind a firewall that refuses anything else (protocols/epay.md §3)."""
+
+NOT_TRUSTED = "its certificate is not trusted"
 
 _NOT_SENT = (
     httpx.ConnectError,
@@ -88,6 +92,8 @@ class Http:
         self._total = total_seconds
         self._client: httpx.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.skew_heard: tuple[float, float] | None = None
+        """When the last answer that named its time came (monotonic), and how far ahead of it our clock was, in seconds."""
 
     async def get(
         self,
@@ -128,7 +134,7 @@ class Http:
             raise kind(error.problem, is_unclear=False) from None
         except _NOT_SENT as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                raise HttpFailed("its certificate is not trusted", is_unclear=False) from None
+                raise HttpFailed(NOT_TRUSTED, is_unclear=False) from None
             raise HttpFailed(f"no connection ({type(error).__name__})", is_unclear=False) from None
         except ValueError:  # UnicodeError too: a host name that cannot be one
             raise HttpFailed("the address is none", is_unclear=False) from None
@@ -147,7 +153,17 @@ class Http:
                 if len(body) > limit:
                     raise HttpFailed(f"the answer is larger than {limit} bytes", is_unclear=True)
             headers = {k.lower(): v for k, v in reply.headers.items()}
+            self._note_time(headers)
             return HttpReply(status=reply.status_code, headers=headers, body=bytes(body))
+
+    def _note_time(self, headers: Mapping[str, str]) -> None:
+        """An answer out of a cache (`age`) tells an old time (RFC 9111 §5.1)."""
+        try:
+            told = parsedate_to_datetime(headers["date"]).timestamp() if "age" not in headers else None
+        except (KeyError, ValueError, TypeError, OverflowError):
+            told = None
+        if told is not None:
+            self.skew_heard = (time.monotonic(), time.time() - told)
 
     def _opened(self) -> httpx.AsyncClient:
         loop = asyncio.get_running_loop()

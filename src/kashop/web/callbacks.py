@@ -4,7 +4,7 @@ from litestar import Response, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
-from kashop.flows import inbox
+from kashop.flows import inbox, self_test
 from kashop.payments.types import CallbackRequest
 from kashop.web.sessions import AnyRequest, client_ip, shop_of
 
@@ -13,7 +13,10 @@ _KEPT_BACK = frozenset({"cookie", "authorization", "proxy-authorization"})
 
 @route("/pay/{gateway:str}/callback", http_method=[HttpMethod.GET, HttpMethod.POST])
 async def callback(request: AnyRequest, gateway: FromPath[str]) -> Response[bytes]:
-    """Store, judge, answer in the gateway's own words."""
+    """Store, judge, answer in the gateway's own words. A probe of our own is answered, and is no callback."""
+    probed = self_test.answer_probe(shop_of(request), gateway, request.scope["query_string"])
+    if probed is not None:
+        return Response(probed.encode(), media_type="text/plain", status_code=200, headers={"cache-control": "no-store"})
     taken = CallbackRequest(
         method=str(request.method),
         query=request.scope["query_string"],

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from kashop.catalog import reads as catalog
-from kashop.flows import gateways, offers
+from kashop.flows import gateways, offers, self_test
 from kashop.lib.errors import Conflict, FieldError, Invalid, NotFound
 from kashop.lib.money import to_text
 from kashop.payments import reads
@@ -115,7 +115,7 @@ async def test(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """Try it, moving no money."""
     account, shop = await _account(request, name), shop_of(request)
     shop.limits.take("gateway test", name, most=10, seconds=60)
-    findings = await gateways.test(shop, name)
+    findings = await self_test.run(shop, name)
     return await _page(request, shop.plugins.gateway_types.get(account.type), account, findings=findings)
 
 
@@ -263,7 +263,7 @@ async def _page(
         kind=kind,
         account=account,
         stored=stored,
-        findings=findings,
+        findings=None if findings is None else [(f, dict(f.params)) for f in findings],
         difference=difference,
         callback_url=f"{base}/pay/{account.name}/callback" if account else "",
         rules=rules,

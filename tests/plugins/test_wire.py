@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from kashop.lib.money import to_text
 from kashop.payments.types import Rejected
-from kashop.plugins.wire import form_fields, is_same, minor_units, scrubbed
+from kashop.plugins.wire import (
+    form_fields,
+    is_line_trusted,
+    is_same,
+    is_web_address,
+    json_object,
+    minor_units,
+    scrubbed,
+    vendor_base,
+)
 
 
 @given(st.integers(0, 10**14), st.sampled_from(["CNY", "USD", "JPY", "KWD"]))
@@ -71,3 +80,49 @@ def test_nothing_is_the_same_as_nothing() -> None:
 def test_words_of_others_are_cut_and_cleaned() -> None:
     assert scrubbed("no\r\nkey k1k1 and k1", "k1", "k1k1", "") == "no key *** and ***"
     assert len(scrubbed("x" * 1000)) == 200
+
+
+def test_json_keeps_numbers_as_they_were_written() -> None:
+    told = json_object(b' {"a": 12.50, "b": "12.50", "c": {"d": [1e-7, -0]}, "e": null, "f": true} ')
+    assert told == {"a": "12.50", "b": "12.50", "c": {"d": ["1e-7", "-0"]}, "e": None, "f": True}
+    assert [type(told[name]).__name__ for name in "ab"] == ["Number", "str"]
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_break_the_reading_of_json(raw: bytes) -> None:
+    with contextlib.suppress(Rejected):
+        assert isinstance(json_object(raw), dict)
+    with contextlib.suppress(Rejected):
+        json_object(b'{"a":' + raw + b"}")
+
+
+def test_a_vendors_address() -> None:
+    assert vendor_base("https://a.example", may_be_http=False) == vendor_base("https://a.example//", may_be_http=False)
+    assert vendor_base("https://a.example:8443/pay/", may_be_http=False) == "https://a.example:8443/pay/"
+    assert vendor_base("http://127.0.0.1:9", may_be_http=False) == "http://127.0.0.1:9/"
+    assert vendor_base("http://10.0.0.1", may_be_http=True) == "http://10.0.0.1/"
+    for bad in (
+        "",
+        "a.example",
+        "http://10.0.0.1",
+        "https://u@a.example",
+        "https://a.example/?a",
+        "https://a.example#a",
+        "https://a b",
+    ):
+        with pytest.raises(ValueError, match=r"address|https"):
+            vendor_base(bad, may_be_http=False)
+
+
+def test_a_trusted_line() -> None:
+    assert all(map(is_line_trusted, ("https://a.example/", "http://127.0.0.1:8/", "http://[::1]/", "http://localhost/")))
+    assert not any(
+        map(is_line_trusted, ("http://a.example/", "http://10.0.0.1/", "http://localhost.example/", "ftp://127.0.0.1.b/"))
+    )
+
+
+def test_where_a_buyer_may_be_sent() -> None:
+    assert all(map(is_web_address, ("https://a.example/x?y#z", "http://127.0.0.1:8/")))
+    assert not any(
+        map(is_web_address, ("", None, 7, "javascript:alert(1)", "//a", "https://", "https://a b", "https://[", "data:x"))
+    )

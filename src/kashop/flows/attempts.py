@@ -203,6 +203,10 @@ async def query(shop: Shop, attempt_id: int, actor: Actor) -> str:
         return "unknown"
     if notice is None or notice.attempt_no != attempt.attempt_no:
         return "unknown"
+    if notice.is_hint:
+        shop.log.warning("gateway says paid, and proves it by nothing", gateway=account.name, attempt=attempt.attempt_no)
+        await shop.db.write(settle.put_on_desk, attempt.attempt_id, actor)
+        return "unknown"
     if notice.state in ("paid", "refunded", "disputed"):
         await settle.settle_notice(shop, account, notice, actor, source="query")
     return notice.state

@@ -53,6 +53,14 @@ async def settle_notice(
         return await shop.db.write(_record_alone, heard, type(error).__name__)
 
 
+def put_on_desk(tx: Tx, attempt_id: int, actor: Actor) -> None:
+    """A gateway says that an attempt was paid, but neither how much nor by what proof: staff look, once; nothing is settled."""
+    attempt = reads.get_attempt(tx, attempt_id)
+    if attempt.status != "succeeded" and not orders_reads.was_on_desk(tx, attempt.order_id, "gateway_unclear"):
+        told = {"attempt": attempt.attempt_no, "reference": attempt.gateway_ref}
+        orders.open_exception(tx, attempt.order_id, "gateway_unclear", actor, why="paid without proof", **told)
+
+
 def _settle(tx: Tx, heard: _Heard, chosen: Policy) -> str:
     verdict, reason = _decide(tx, heard, chosen)
     _note(tx, heard, verdict, reason)
@@ -148,7 +156,7 @@ def pay(tx: Tx, order: Order, actor: Actor) -> None:
     """An order whose money is there moves on and is delivered. Raises Conflict when it is no longer in that state."""
     if not orders.mark_paid(tx, order.order_id, actor, expected=order.status):
         raise Conflict("This order is in another state than its money.")
-    orders.close_exceptions(tx, order.order_id, ("paid_partly",), actor, reason="paid in full")
+    orders.close_exceptions(tx, order.order_id, ("paid_partly", "gateway_unclear"), actor, reason="paid in full")
     over = unfit.free(tx, order) - order.total_minor
     if over > 0:
         orders.open_exception(tx, order.order_id, "paid_over", actor, over=over)

@@ -34,6 +34,12 @@ def lines(db: Reader, order_id: int) -> list[Line]:
     return db.all(sql, Line, order_id=order_id)
 
 
+def was_on_desk(db: Reader, order_id: int, kind: str) -> bool:
+    """Whether an order ever stood on the desk for that reason."""
+    sql = "SELECT COUNT(*) FROM order_exceptions WHERE order_id = :order_id AND kind = :kind"
+    return bool(db.value(sql, order_id=order_id, kind=kind))
+
+
 def open_exceptions(db: Reader, order_id: int) -> list[OrderException]:
     """What is on the desk about an order, oldest first."""
     return [e for e in exceptions(db, order_id) if e.closed_at is None]

@@ -128,7 +128,9 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     coin_amount: str = ""
     refund: RefundWord | None = None
     is_hint: bool = False
-    """The vendor's word proves who speaks, but not what was paid: the shop asks by `query` and settles only what that says."""
+    """Of a callback: it proves who speaks, but not what was paid; the shop asks by `query` and settles only what that says.
+    Of a query, with `paid`: the vendor says that it was paid, but not how much, or not in a way that proves it; nothing is
+    settled and the order is put on the desk (docs/decisions/0022)."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

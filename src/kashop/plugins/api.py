@@ -46,7 +46,17 @@ from kashop.plugins.rsa import (
     x509_certificates,
 )
 from kashop.plugins.types import Context, Log, Page, PageRequest, PageResponse, Store
-from kashop.plugins.wire import form_fields, is_same, minor_units, scrubbed
+from kashop.plugins.wire import (
+    Number,
+    form_fields,
+    is_line_trusted,
+    is_same,
+    is_web_address,
+    json_object,
+    minor_units,
+    scrubbed,
+    vendor_base,
+)
 
 PLUGIN_API = 1
 """The number that a manifest's `plugin_api` must name."""
@@ -82,6 +92,7 @@ __all__ = [
     "Log",
     "Method",
     "Notice",
+    "Number",
     "Option",
     "Page",
     "PageRequest",
@@ -97,13 +108,17 @@ __all__ = [
     "amount_text",
     "form_fields",
     "hookimpl",
+    "is_line_trusted",
     "is_rsa_signed",
     "is_same",
+    "is_web_address",
+    "json_object",
     "minor_units",
     "rsa_key_of",
     "rsa_private_key",
     "rsa_public_key",
     "rsa_sign",
     "scrubbed",
+    "vendor_base",
     "x509_certificates",
 ]

@@ -84,7 +84,7 @@ class Guarded:
     async def query(self, intent: Intent) -> Notice | None:
         """As the protocol says."""
         notice: Notice | None = await self._asked("query", partial(self._gateway.query, intent), Notice | None)
-        if notice is not None and (not _is_fit(notice) or notice.is_hint):
+        if notice is not None and (not _is_fit(notice) or (notice.is_hint and notice.state != "paid")):
             raise self._broken("query", ValueError(notice.state))
         return notice
 

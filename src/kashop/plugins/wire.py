@@ -1,10 +1,13 @@
-"""Reading what a vendor sends: amounts and forms, strictly, so that two readers can never disagree about
-what was signed.
+"""Reading what a vendor sends: amounts, forms and JSON, strictly, so that two readers can never disagree about
+what was signed; and the addresses at which vendors are found.
 """
 
 import hmac
+import ipaddress
+import json
 import re
-from urllib.parse import unquote_to_bytes
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from kashop.lib.errors import Invalid
 from kashop.lib.money import parse, places
@@ -14,7 +17,13 @@ MOST_FORM_BYTES = 16 * 1024
 MOST_FIELDS = 64
 
 _AMOUNT = re.compile(r"(0|[1-9][0-9]{0,14})(?:\.([0-9]+))?", re.ASCII)
+_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]@!$&'()*+,;=?#-]+", re.ASCII)
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
+def _(message: str) -> str:
+    """Marks an English text for translation where it is shown."""
+    return message
 
 
 def minor_units(text: str, currency: str) -> int:
@@ -53,7 +62,7 @@ def form_fields(raw: bytes) -> dict[str, str]:
     if len(raw) > MOST_FORM_BYTES:
         raise Rejected("malformed")
     pairs = [pair.partition(b"=") for pair in raw.split(b"&") if pair]
-    fields = {_decoded(name): _decoded(value) for name, _, value in pairs}
+    fields = {_decoded(name): _decoded(value) for name, _mark, value in pairs}
     if len(pairs) > MOST_FIELDS or len(fields) != len(pairs):
         raise Rejected("malformed")
     if any(not name.isprintable() or "[" in name for name in fields):
@@ -79,3 +88,89 @@ def scrubbed(text: object, *secrets: str) -> str:
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         line = line.replace(secret, "***")
     return " ".join(line.split())[:200]
+
+
+class Number(str):
+    """A number of a JSON text, as it was written: `12.50` stays `12.50`."""
+
+    __slots__ = ()
+
+
+def json_object(raw: bytes) -> dict[str, Any]:
+    """A JSON object, its numbers as Number. Raises Rejected("malformed").
+
+    Refused: a name twice, at any depth; NaN and Infinity; numbers that nobody writes; NUL; too deep or too much of it; anything
+    but UTF-8.
+    """
+    if len(raw) > MOST_FORM_BYTES:
+        raise Rejected("malformed")
+    try:
+        value = json.loads(
+            raw.decode(), parse_int=_number, parse_float=_number, parse_constant=_no_number, object_pairs_hook=_each_once
+        )
+    except (ValueError, RecursionError):
+        raise Rejected("malformed") from None
+    if not isinstance(value, dict) or len(value) > MOST_FIELDS:
+        raise Rejected("malformed")
+    return value
+
+
+def _number(text: str) -> Number:
+    if len(text) > 40 or abs(int(text.lower().partition("e")[2] or 0)) > 40:
+        raise ValueError("a number beyond reason")
+    return Number(text)
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs) or any("\0" in name or (isinstance(value, str) and "\0" in value) for name, value in pairs):
+        raise ValueError("a name twice, or NUL")
+    return found
+
+
+def vendor_base(url: str, *, may_be_http: bool) -> str:
+    """A vendor's address as an account names it, with one slash at its end. Raises ValueError, whose text is a msgid.
+
+    Unencrypted only to this machine, or where the account allows it.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        host, parts = "", urlsplit("")
+    if parts.scheme not in ("http", "https") or not host or not _URL.fullmatch(url):
+        raise ValueError(_("Write an address that begins with https://"))
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError(_("Write the address without a user name, a question mark or a hash mark."))
+    if parts.scheme == "http" and not may_be_http and not is_loopback(host):
+        raise ValueError(_("Use https, or allow an unencrypted gateway in your own network."))
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/"
+
+
+def is_line_trusted(base: str) -> bool:
+    """Whether nobody on the way can speak for the vendor at an address: by https, or on this machine."""
+    parts = urlsplit(base)
+    return parts.scheme == "https" or is_loopback(parts.hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def is_web_address(url: Any) -> bool:
+    """Whether a buyer may be sent to an address that a vendor gave: a web page, never a script."""
+    if not isinstance(url, str) or len(url) > 4096 or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)

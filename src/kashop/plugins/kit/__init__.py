@@ -14,7 +14,7 @@ subclass of `kashop.plugins.kit.simulator.Simulator`; it needs no pytest, and th
 from typing import TYPE_CHECKING, Any
 
 from kashop.plugins.kit.stage import FixedClock, MemoryStore, Mouth, Reply, Stage, open_stage
-from kashop.plugins.kit.vendor import Claim, FormVendor, Vendor
+from kashop.plugins.kit.vendor import Claim, FormVendor, JsonVendor, Vendor
 
 if TYPE_CHECKING:
     from kashop.plugins.kit.contract import GatewayContract
@@ -24,6 +24,7 @@ __all__ = [
     "FixedClock",
     "FormVendor",
     "GatewayContract",
+    "JsonVendor",
     "MemoryStore",
     "Mouth",
     "Reply",

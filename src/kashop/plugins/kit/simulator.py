@@ -45,6 +45,8 @@ class Simulator:
     currency: ClassVar[str] = "CNY"
     calls_back: ClassVar[bool] = True
     routes: ClassVar[dict[tuple[str, str], str]] = {}
+    proves_when_asked: ClassVar[bool] = True
+    """Whether its answer to a query proves a payment; without that, a lost callback ends on the shop's desk."""
     refund_state = "done"
     """What becomes of the next refunds: done, pending or failed."""
     clock: Callable[[], float] = staticmethod(time.time)

@@ -2,6 +2,8 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from json import dumps
+from re import ASCII, fullmatch
 from urllib.parse import urlencode
 
 import msgspec
@@ -54,6 +56,10 @@ class Vendor:
     """Whether its callbacks only hint at a payment, which a query then proves."""
     only_tells_payments = False
     """Whether its callbacks name no state, since it calls back about payments alone."""
+    names_merchant = True
+    """Whether its callbacks name whom they pay; without that only the key tells merchants apart."""
+    hints_when_asked = False
+    """Whether a query finds that something was paid, but not how much."""
     refund_ends: tuple[str, ...] = ("done", "pending", "failed")
     """How a refund may end at once; a vendor without a queue knows no `pending`."""
     refund_findings: tuple[str, ...] = ("done", "pending", "failed", "unknown")
@@ -154,7 +160,8 @@ class FormVendor(Vendor):
 
     def callback(self, claim: Claim) -> CallbackRequest:
         """The callback that the vendor would send."""
-        return self.signed(self.fields(claim))
+        foreign = "" if self.names_merchant or not claim.merchant else f"key of {claim.merchant}"
+        return self.signed(self.fields(claim), key=foreign)
 
     def signed(self, fields: dict[str, str], *, key: str = "") -> CallbackRequest:
         """A request of these fields with their right signature."""
@@ -170,3 +177,25 @@ class FormVendor(Vendor):
             return CallbackRequest(method="GET", query=content, headers={}, body=b"")
         headers = {"content-type": "application/x-www-form-urlencoded"}
         return CallbackRequest(method="POST", query=b"", headers=headers, body=content)
+
+
+class JsonVendor(FormVendor):
+    """A vendor whose callbacks are one JSON object, its signed fields sorted by name. `numbers` are not quoted where they can be
+    JSON numbers.
+    """
+
+    carrier = "body"
+    sign_field = "signature"
+    numbers: tuple[str, ...] = ()
+
+    def carried(self, pairs: Pairs) -> CallbackRequest:
+        """A request of these pairs as they are, a name twice when it stands there twice."""
+        return self.raw(f"{{{','.join(f'{dumps(name)}:{self._written(name, value)}' for name, value in pairs)}}}".encode())
+
+    def raw(self, content: bytes) -> CallbackRequest:
+        """A request with this body."""
+        return CallbackRequest(method="POST", query=b"", headers={"content-type": "application/json"}, body=content)
+
+    def _written(self, name: str, value: str) -> str:
+        is_number = name in self.numbers and fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", value, ASCII)
+        return value if is_number else dumps(value)

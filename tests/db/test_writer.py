@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from kashop.db import Reader, Tx, migrate
+from kashop.db.connections import Connection
 from kashop.db.locks import ServerLock, WriteLock
-from kashop.db.sqlite import Connection, SqliteDb
+from kashop.db.sqlite import CHECKPOINT_GROUPS, CHECKPOINT_PAGES, SqliteDb
 from kashop.lib.clock import SystemClock
 from kashop.lib.errors import Invalid, Unavailable
 from kashop.settings.reads import Stored
@@ -215,3 +216,10 @@ def test_a_server_leaves_word_of_where_it_answers(tmp_path: Path) -> None:
     pid, url = ServerLock(tmp_path).holder() or (0, "")
     assert (pid, url) == (os.getpid(), "http://127.0.0.1:8123")
     server.release()
+
+
+async def test_the_log_is_copied_back_while_nobody_waits(db: SqliteDb) -> None:
+    for n in range(10 * CHECKPOINT_GROUPS):
+        await db.write(add, f"s{n}")
+    log = db.path.with_name("kashop.db-wal").stat().st_size
+    assert log < CHECKPOINT_PAGES * 4096 / 8, "what was copied back is written over"

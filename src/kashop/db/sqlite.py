@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-import aiosqlite
 import structlog
 
 from kashop.db import Reader, Tx
+from kashop.db.connections import Connection, connect
 from kashop.db.locks import WriteLock
 from kashop.lib.clock import Clock
 from kashop.lib.errors import Invalid, Refusal, Unavailable, UnknownOutcome
@@ -32,7 +32,11 @@ MAX_WAITING = 20_000
 """Units that may wait for the writer; one more is refused at once."""
 
 CHECKPOINT_PAGES = 8000
-"""32 MiB of log: an import touches a page of the fingerprints' index with every row, and copied each back after every chunk."""
+"""32 MiB of log: an import touches a page of the fingerprints' index with every row, and copied each back after every chunk.
+It is copied back within a COMMIT, some 100 ms long, for which buyers wait: so most of it is done before, while nobody does."""
+
+CHECKPOINT_GROUPS = 64
+"""After so many commits the log is copied back as soon as no unit waits: a few milliseconds each time."""
 
 WRITER_CACHE = "PRAGMA cache_size=-16000"
 
@@ -51,14 +55,6 @@ MACHINE = frozenset(
 """What the machine refuses, and no statement can help: told as Unavailable. Everything else is a bug."""
 
 log = structlog.get_logger("kashop.db")
-
-
-class Connection(aiosqlite.Connection):
-    """aiosqlite's thread and queue, with one verb added: run a function whole on that thread."""
-
-    async def run(self, fn: Callable[..., T], *args: Any) -> T:
-        """`fn(sqlite3 connection, *args)` on the connection's thread. Leans on `_execute` and `_conn`: tests/db pins both."""
-        return cast(T, await self._execute(fn, self._conn, *args))  # type: ignore[no-untyped-call]
 
 
 class SqliteTx:
@@ -160,6 +156,7 @@ class SqliteDb:
         """Why the writer takes no units just now; empty when it does."""
         self.groups = 0
         self.units = 0
+        self._copied_at = 0
         self._under_way = 0
         self._told: list[Callable[[], None]] = []
 
@@ -234,8 +231,11 @@ class SqliteDb:
                 _answer(unit.done, answer)
             if unknown:
                 await self._recover()
-            else:
-                self._tell()
+                continue
+            self._tell()
+            if not self._waiting and self.groups >= self._copied_at + CHECKPOINT_GROUPS:
+                self._copied_at = self.groups
+                await self._copy_back()
 
     def _tell(self) -> None:
         for call in self._told:
@@ -243,6 +243,18 @@ class SqliteDb:
                 call()
             except Exception:
                 log.exception("who wanted to know of a commit failed")
+
+    async def _copy_back(self) -> None:
+        """Checkpoint what the log holds. A failure costs nothing: the log stays, and the next one tries again."""
+        assert self._writer is not None
+        try:
+            await self._writer.run(self._checkpoint)
+        except (sqlite3.Error, OSError) as error:
+            log.warning("the log could not be copied back", problem=str(error))
+
+    def _checkpoint(self, con: sqlite3.Connection) -> None:
+        with self._lock:
+            con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def _commit_group(self, con: sqlite3.Connection, group: list[tuple[Any, ...]]) -> list[Any]:
         """On the writer's thread: every unit in its savepoint, then one COMMIT."""
@@ -283,7 +295,7 @@ class SqliteDb:
 
     async def _reopen_writer(self) -> None:
         await self._close_writer()
-        self._writer = await _connection(self.path, f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}", WRITER_CACHE)
+        self._writer = await connect(self.path, f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}", WRITER_CACHE)
         await self._writer.run(self._prove)
 
     def _prove(self, con: sqlite3.Connection) -> None:
@@ -295,9 +307,9 @@ class SqliteDb:
             con.execute("COMMIT")
 
     async def _connect(self) -> None:
-        self._writer = await _connection(self.path, f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}", WRITER_CACHE)
+        self._writer = await connect(self.path, f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}", WRITER_CACHE)
         for _ in range(self._reader_count):
-            reader = await _connection(self.path, "PRAGMA wal_autocheckpoint=0", "PRAGMA query_only=1")
+            reader = await connect(self.path, "PRAGMA wal_autocheckpoint=0", "PRAGMA query_only=1")
             self._readers.append(reader)
             self._idle.put_nowait(reader)
 
@@ -367,28 +379,3 @@ def _answer(done: "asyncio.Future[Any]", answer: Any) -> None:
             done.exception()  # a caller that went away leaves no "never retrieved" noise
     else:
         done.set_result(answer)
-
-
-async def _connection(path: Path, *pragmas: str) -> Connection:
-    def connect() -> sqlite3.Connection:
-        con = sqlite3.connect(
-            f"file:{path.as_posix()}?mode=rw",
-            uri=True,
-            isolation_level=None,
-            timeout=10,
-            cached_statements=512,
-        )
-        for pragma in (
-            "PRAGMA journal_mode=WAL",
-            "PRAGMA synchronous=FULL",
-            "PRAGMA foreign_keys=ON",
-            "PRAGMA temp_store=MEMORY",
-            "PRAGMA secure_delete=ON",  # what is erased is overwritten, whatever the library was built to do
-            *pragmas,
-        ):
-            con.execute(pragma).fetchall()
-        return con
-
-    connection = Connection(connect, iter_chunk_size=64)
-    await connection
-    return connection

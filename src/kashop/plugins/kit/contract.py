@@ -50,7 +50,9 @@ class GatewayContract(Abilities):
         async with open_stage() as stage:
             options = self.vendor.options(stage.mouth.url)
             self.vendor.arrange(stage)
-            yield self.vendor.type.make(options, stage.ctx), stage
+            gateway = self.vendor.type.make(options, stage.ctx)
+            await self.vendor.prepare(stage, gateway)
+            yield gateway, stage
 
     def rejects(self, gateway: Gateway, request: CallbackRequest) -> str:
         """The reason with which a callback is not believed; anything but Rejected fails the test."""

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 from json import dumps
 from re import ASCII, fullmatch
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -71,6 +72,9 @@ class Vendor:
 
     def arrange(self, stage: Stage) -> None:
         """Set the stage before the gateway is made: a vendor's clock, answers that stand whatever else is said."""
+
+    async def prepare(self, stage: Stage, gateway: Any) -> None:
+        """Let a new gateway learn what it must know before it can prove a callback, such as a certificate."""
 
     def callback(self, claim: Claim) -> CallbackRequest:
         """The callback that the vendor would send."""

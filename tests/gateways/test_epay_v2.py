@@ -234,6 +234,7 @@ async def test_what_the_shop_cannot_show_goes_on_at_the_platforms_page(stage: St
     stage.mouth.says(reply(trade_no="Q1", pay_info="<form>", **({"pay_type": pay_type} if pay_type else {})))
     begun = await make(stage, url=stage.mouth.url).begin(INTENT)
     assert begun.kind == "redirect"
+    assert begun.expires_at == NOW + 300_000, "then the shop begins it again"
     url = urlsplit(begun.url)
     sent = dict(parse_qsl(url.query))
     assert url.path == "/api/pay/submit"

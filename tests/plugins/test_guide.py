@@ -4,13 +4,18 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from kashop.payments.types import CallbackRequest, Rejected
 from kashop.plugins import hookspecs
 from kashop.plugins.host import Host
-from kashop.plugins.kit import GatewayContract
+from kashop.plugins.kit import GatewayContract, open_stage
+from kashop.plugins.kit.simulator import Simulator
+from kashop.plugins.kit.vendorwords import How
 
 TREE = Path(__file__).resolve().parents[2]
 GUIDE = (TREE / "docs/guide/plugins.md").read_text()
-GATEWAY, SUITE = re.findall(r"```python\n(.*?)```", GUIDE, re.S)
+GATEWAY, SUITE, SIMULATOR = re.findall(r"```python\n(.*?)```", GUIDE, re.S)
 HOOKS = [name for name, thing in vars(hookspecs).items() if hasattr(thing, "kashop_spec")]
 
 
@@ -22,6 +27,33 @@ def _vendor() -> Any:
     vendor = suite["TestSample"].vendor
     vendor.type = plugin["register_gateways"]()[0]
     return vendor
+
+
+def _simulator() -> type[Simulator]:
+    known: dict[str, Any] = {}
+    for block in (SUITE, SIMULATOR):
+        exec(compile(block, "guide", "exec"), known)
+    kind: type[Simulator] = known["SampleSimulator"]
+    return kind
+
+
+async def test_the_sample_vendor_pays_the_sample_gateway() -> None:
+    with _simulator()() as vendor:
+        async with open_stage() as stage:
+            gateway = TestSampleOfTheGuide.vendor.type.make(vendor.options(), stage.ctx)
+            intent = TestSampleOfTheGuide.vendor.intent()
+            assert all(f.is_ok for f in await gateway.test())
+            assert (await gateway.begin(intent)).url.startswith(vendor.url)
+            assert (await gateway.query(intent)).state == "pending"
+            vendor.pay(intent.attempt_no, lose=True)
+            payment = vendor.find(intent.attempt_no)
+            told = vendor.notification(payment, How())
+            request = CallbackRequest(method=told.method, query=b"", headers={}, body=told.body)
+            assert gateway.read_callback(request) == await gateway.query(intent)
+            for forge in ("signature", "key", "merchant", "amount"):
+                lie = vendor.notification(payment, How(forge=forge))
+                with pytest.raises(Rejected):
+                    gateway.read_callback(CallbackRequest(method=lie.method, query=b"", headers={}, body=lie.body))
 
 
 class TestSampleOfTheGuide(GatewayContract):

@@ -7,7 +7,7 @@ and status 1 pay; the key stands in no exception and no log.
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from kashop.bundled.pay_epay import options as account
 from kashop.bundled.pay_epay import reading, statement
@@ -30,6 +30,7 @@ from kashop.plugins.api import (
     _,
     amount_text,
     form_fields,
+    is_line_trusted,
     is_same,
     scrubbed,
 )
@@ -133,7 +134,7 @@ class EpayGateway:
 
     async def test(self) -> list[Finding]:
         """Ask for the merchant's own record: reachable, the key right, the merchant open."""
-        is_secure = self._base.startswith("https:") or account.is_loopback(urlsplit(self._base).hostname or "")
+        is_secure = is_line_trusted(self._base)
         advice = "" if is_secure else _("Use https: the key travels in the address of queries.")
         secure = Finding(subject=_("Encrypted connection"), is_ok=is_secure, advice=advice)
         try:

@@ -159,7 +159,8 @@ class EpayV2Gateway:
         ]
 
     def _page(self, fields: Mapping[str, str]) -> Begun:
-        return Begun(kind="redirect", url=f"{self._base}api/pay/submit?{urlencode(self._signed(fields))}")
+        url = f"{self._base}api/pay/submit?{urlencode(self._signed(fields))}"
+        return Begun(kind="redirect", url=url, expires_at=self._clock.now() + FRESH)
 
     def _refunded(self, ask: RefundAsk, said: Mapping[str, Any], state: str) -> RefundWord:
         if said.get("out_refund_no", ask.refund_no) != ask.refund_no:

@@ -1,9 +1,7 @@
 """The options of Epay accounts of either version, and what must be true of them."""
 
-import ipaddress
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -17,6 +15,7 @@ from kashop.plugins.api import (
     _,
     rsa_private_key,
     rsa_public_key,
+    vendor_base,
 )
 
 METHODS = (
@@ -108,7 +107,9 @@ OPTIONS_V2 = (
     ),
 )
 
-_URL = re.compile(r"[A-Za-z0-9:/._~%\[\]@!$&'()*+,;=?#-]+", re.ASCII)
+_SCRIPT = re.compile(r"/+(?:(?:submit|mapi|api)\.php|api/pay/[a-z]+)$")
+"""What is pasted behind the address of the folder."""
+
 _PID = re.compile(r"[0-9A-Za-z_-]{1,32}", re.ASCII)
 
 
@@ -155,9 +156,11 @@ def checked_v2(options: Mapping[str, str]) -> tuple[str, Keys]:
 
 def _alike(options: Mapping[str, str]) -> tuple[str, list[FieldError]]:
     wrong = []
-    base, problem = address(options.get("url", ""), may_be_http=options.get("allow_http") == "yes")
-    if problem:
-        wrong.append(FieldError("url", problem))
+    base = ""
+    try:
+        base = vendor_base(_SCRIPT.sub("", options.get("url", "")), may_be_http=options.get("allow_http") == "yes")
+    except ValueError as error:
+        wrong.append(FieldError("url", str(error)))
     if not _PID.fullmatch(options.get("pid", "")):
         wrong.append(FieldError("pid", _("Write the merchant number that the gateway gave you.")))
     if options.get("mode", "page") not in _MODE_CHOICES:
@@ -171,28 +174,3 @@ def _alike(options: Mapping[str, str]) -> tuple[str, list[FieldError]]:
 def _refuse(wrong: list[FieldError]) -> None:
     if wrong:
         raise Invalid("Please correct the marked fields.", fields=wrong)
-
-
-def address(url: str, *, may_be_http: bool) -> tuple[str, str]:
-    """An address as it is pasted, with a slash at its end and without a script's name; or what is wrong with it."""
-    try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname or "", parts.port
-    except ValueError:
-        host, parts = "", urlsplit("")
-    if parts.scheme not in ("http", "https") or not host or not _URL.fullmatch(url):
-        return "", _("Write an address that begins with https://")
-    if parts.username is not None or parts.query or parts.fragment:
-        return "", _("Write the address without a user name, a question mark or a hash mark.")
-    if parts.scheme == "http" and not may_be_http and not is_loopback(host):
-        return "", _("Use https: the key travels in the address of queries.")
-    path = re.sub(r"/+(?:(?:submit|mapi|api)\.php|api/pay/[a-z]+)$", "", parts.path).rstrip("/")
-    return f"{parts.scheme}://{parts.netloc}{path}/", ""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

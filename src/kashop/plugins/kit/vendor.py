@@ -55,6 +55,8 @@ class Vendor:
     """Whether a query can tell more than nothing."""
     hints = False
     """Whether its callbacks only hint at a payment, which a query then proves."""
+    names_transactions = True
+    """Whether it gives payments a number of its own; one that does not repeats ours."""
     only_tells_payments = False
     """Whether its callbacks name no state, since it calls back about payments alone."""
     names_merchant = True

@@ -8,6 +8,7 @@ from typing import Any
 import rich_click as click
 
 from kashop.cli import frame, order_page, show
+from kashop.cli.refund import refund
 from kashop.db import Reader
 from kashop.flows import checkout, deliver
 from kashop.flows import confirm as confirming
@@ -210,3 +211,6 @@ def _waiting_line(db: Reader, order_no: str) -> int:
 
 def _amount(minor: int, currency: str) -> str:
     return show.amount(minor, currency)["amount"]
+
+
+order.add_command(refund)

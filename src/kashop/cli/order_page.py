@@ -13,7 +13,7 @@ from kashop.lib.errors import NotFound
 from kashop.orders import reads as orders
 from kashop.orders.types import DeskRow, Line, Order, OrderException
 from kashop.payments import reads as payments
-from kashop.payments.rows import Attempt, Callback, Receipt
+from kashop.payments.rows import Attempt, Callback, Receipt, Refund
 
 
 def about(db: Reader, order_no: str) -> dict[str, Any]:
@@ -29,6 +29,7 @@ def about(db: Reader, order_no: str) -> dict[str, Any]:
         "note": order.note,
         "lines": [_line(line, order.currency) for line in orders.lines(db, order.order_id)],
         "attempts": [_attempt(a, names) for a in payments.attempts(db, order.order_id)],
+        "refunds": [_refund(r) for r in payments.refunds(db, order.order_id)],
         "receipts": [_receipt(r, names) for r in payments.receipts(db, order.order_id)],
         "exceptions": [_exception(e) for e in orders.exceptions(db, order.order_id)],
         "events": [
@@ -45,6 +46,7 @@ def head(order: Order) -> dict[str, Any]:
         "status": order.status,
         "total": show.amount(order.total_minor, order.currency),
         "paid": show.amount(order.paid_minor, order.currency),
+        "refunded": show.amount(order.refunded_minor, order.currency),
         **{name: _moment(getattr(order, name)) for name in ("created_at", "expires_at", "paid_at", "delivered_at", "ended_at")},
     }
 
@@ -92,7 +94,7 @@ def desk_row(row: DeskRow, now: int, names: dict[str, str]) -> dict[str, Any]:
 
 def tell(known: dict[str, Any], timezone: str) -> None:
     """The same for people."""
-    show.line(f"{known['order_no']}  {known['status']}  {_money(known['paid'])} of {_money(known['total'])} paid")
+    show.line(f"{known['order_no']}  {known['status']}  {_money(known['paid'])} of {_money(known['total'])} paid{_back(known)}")
     show.line(f"contact {known['contact'] or '-'}, by {known['channel']}; times below are UTC, the shop's zone is {timezone}")
     for line in known["lines"]:
         product = f"{line['product']} {line['name']}".strip()
@@ -106,11 +108,18 @@ def tell(known: dict[str, Any], timezone: str) -> None:
     for r in known["receipts"]:
         uncounted = "" if r["counted"] else ", not counted"
         show.line(f"  receipt {r['transaction']} by {r['gateway']}: {_money(r['amount'])}, from {r['source']}{uncounted}")
+    for f in known["refunds"]:
+        said = "".join(f" ({f[name]})" for name in ("problem", "reference", "claim_url") if f[name])
+        show.line(f"  refund {f['refund_no']} {f['way']}: {f['status']}, {_money(f['amount'])}, {f['reason']}{said}")
     for e in known["exceptions"]:
         show.line(f"  desk: {e['kind']} since {e['opened_at']}, {'closed: ' + e['reason'] if e['closed_at'] else 'open'}")
     show.line()
     for event in known["events"]:
         show.line(f"  {event['at']}  {event['name']}  {event['by']}  {event['reason']}".rstrip())
+
+
+def _back(known: dict[str, Any]) -> str:
+    return f", {_money(known['refunded'])} refunded" if known["refunds"] else ""
 
 
 def _line(line: Line, currency: str) -> dict[str, Any]:
@@ -149,6 +158,17 @@ def _receipt(receipt: Receipt, names: dict[int, str]) -> dict[str, Any]:
         "counted": receipt.counted_minor,
         "source": receipt.source,
         "received_at": rfc3339(receipt.received_at),
+    }
+
+
+def _refund(refund: Refund) -> dict[str, Any]:
+    told = ("refund_no", "way", "status", "reason", "reference", "gateway_refund", "claim_url", "problem")
+    return {
+        **{name: getattr(refund, name) for name in told},
+        "amount": show.amount(refund.amount_minor, refund.currency),
+        "counted": refund.counted_minor,
+        "created_at": rfc3339(refund.created_at),
+        "ended_at": _moment(refund.ended_at),
     }
 
 

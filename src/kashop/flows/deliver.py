@@ -15,7 +15,8 @@ from kashop.lib.actor import SYSTEM, Actor
 from kashop.lib.errors import Conflict, Invalid, NotFound, Unavailable
 from kashop.orders import reads as orders
 from kashop.orders.types import Line, Order
-from kashop.payments.refunding.reads import going_back
+from kashop.payments.reads import refunds
+from kashop.payments.rows import Refund
 from kashop.shop import Shop
 from kashop.vault import DataKey, OldEpoch, Sealed, Tampered
 from kashop.vault import reads as vault_reads
@@ -52,7 +53,7 @@ async def reveal(shop: Shop, order: Order, actor: Actor, *, how: str) -> list[Re
     codes = [code for _, codes in owned for code in codes]
     if not codes:
         raise Conflict("Nothing of this order has been delivered yet.", code="not_delivered")
-    if await shop.db.read(_is_paid_back, order.order_id):
+    if is_paid_back(*await shop.db.read(lambda db: (orders.get(db, order.order_id), refunds(db, order.order_id)))):
         raise Conflict("The money of this order went back: its codes are shown no more.", code="refunded")
     if shop.keyring.is_sealed:
         raise Sealed
@@ -64,10 +65,9 @@ async def reveal(shop: Shop, order: Order, actor: Actor, *, how: str) -> list[Re
         raise Unavailable("A code of this order cannot be read. The shop has been told.", code="delivery_failed") from None
 
 
-def _is_paid_back(db: Reader, order_id: int) -> bool:
+def is_paid_back(order: Order, refunds: list[Refund]) -> bool:
     """Whether all that an order was paid went back, or is on its way."""
-    order = orders.get(db, order_id)
-    return order.paid_minor > 0 and order.kept_minor <= going_back(db, order_id)
+    return order.paid_minor > 0 and order.kept_minor <= sum(r.counted_minor for r in refunds if r.status == "open")
 
 
 async def _opened_now(shop: Shop, order_id: int, owned: list[tuple[Line, list[OwnedCode]]]) -> list[Revealed]:

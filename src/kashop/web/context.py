@@ -169,6 +169,15 @@ class LineView(msgspec.Struct, frozen=True, kw_only=True):
     codes: tuple[str, ...] | None = None
 
 
+class RefundView(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that goes back. `status`: open (on its way) or done; at `claim_url`, if there is one, the buyer takes it himself."""
+
+    status: str
+    amount: Money
+    at: int
+    claim_url: str = ""
+
+
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     """An order as its buyer sees it. `status`: pending, paid, delivering, delivered, expired, cancelled, refunded."""
 
@@ -186,6 +195,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: int | None
     lines: tuple[LineView, ...]
     link: str
+    refunds: tuple[RefundView, ...] = ()
 
 
 class PaymentView(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,8 @@ from kashop.payments.types import RefundWord
 UNFIT = ("paid_late", "paid_partly", "paid_over", "paid_twice")
 """Why money may be on the desk that is settled once it went back."""
 
+MOST_URL = 1000
+
 
 def ask(tx: Tx, receipt: Receipt, draft: RefundDraft, actor: Actor) -> Refund:
     """Write down that money is to go back, before its gateway hears of it. A recorded one is done at once.
@@ -120,8 +122,9 @@ def hear(tx: Tx, refund_id: int, word: RefundWord, actor: Actor) -> str:
 
 def _keep(tx: Tx, refund: Refund, word: RefundWord) -> None:
     sql = """UPDATE refunds SET gateway_refund = :gateway_refund, claim_url = :claim_url WHERE refund_id = :refund_id"""
-    claim_url = word.claim_url or refund.claim_url
-    tx.run(sql, refund_id=refund.refund_id, gateway_refund=_number(tx, refund, word), claim_url=claim_url[:1000])
+    is_link = word.claim_url.startswith(("https://", "http://")) and len(word.claim_url) <= MOST_URL
+    claim_url = word.claim_url if is_link else refund.claim_url
+    tx.run(sql, refund_id=refund.refund_id, gateway_refund=_number(tx, refund, word), claim_url=claim_url)
 
 
 def _number(tx: Tx, refund: Refund, word: RefundWord) -> str:

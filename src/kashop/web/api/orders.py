@@ -179,6 +179,7 @@ class _Told(msgspec.Struct, frozen=True):
     exceptions: list[sales.OrderException]
     attempts: list[rows.Attempt]
     gateways: dict[int, str]
+    refunds: list[rows.Refund]
 
 
 def _told(db: Reader, order_id: int) -> _Told:
@@ -189,6 +190,7 @@ def _told(db: Reader, order_id: int) -> _Told:
         orders.open_exceptions(db, order_id),
         payments.attempts(db, order_id),
         {account.gateway_id: account.name for account in payments.gateways(db)},
+        [refund for refund in payments.refunds(db, order_id) if refund.status != "failed"],
     )
 
 
@@ -200,12 +202,14 @@ def _shown(shop: Shop, told: _Told, token: str) -> shapes.Order:
         exception=told.exceptions[0].kind if told.exceptions else None,
         total=Amount.of(order.total_minor, order.currency),
         paid=Amount.of(order.paid_minor, order.currency),
+        refunded=Amount.of(order.refunded_minor, order.currency),
         created_at=rfc3339(order.created_at),
         expires_at=rfc3339(order.expires_at),
         paid_at=_time(order.paid_at),
         delivered_at=_time(order.delivered_at),
         lines=tuple(_line(line, order.currency) for line in told.lines),
         payments=tuple(_attempt(attempt, told.gateways[attempt.gateway_id]) for attempt in told.attempts),
+        refunds=tuple(_refund(refund) for refund in told.refunds),
         payment=_payment(told),
         links=shapes.OrderLinks(
             page=shop.base_url + url("order", order.order_no, token),
@@ -241,6 +245,17 @@ def _attempt(attempt: rows.Attempt, gateway: str) -> shapes.Attempt:
         status=attempt.status,  # type: ignore[arg-type]
         amount=Amount.of(attempt.amount_minor, attempt.currency),
         created_at=rfc3339(attempt.created_at),
+    )
+
+
+def _refund(refund: rows.Refund) -> shapes.Refund:
+    return shapes.Refund(
+        refund=refund.refund_no,
+        status=refund.status,  # type: ignore[arg-type]
+        amount=Amount.of(refund.amount_minor, refund.currency),
+        created_at=rfc3339(refund.created_at),
+        done_at=_time(refund.ended_at),
+        claim_url=refund.claim_url,
     )
 
 

@@ -215,6 +215,17 @@ class Line(Given, frozen=True, kw_only=True):
     total: Amount
 
 
+class Refund(Given, frozen=True, kw_only=True):
+    """Money that goes back: `open` is on its way, `done` went. At `claim_url` (empty with most gateways) the buyer takes it."""
+
+    refund: str
+    status: Literal["open", "done"]
+    amount: Amount
+    created_at: str
+    done_at: str | None
+    claim_url: str
+
+
 class OrderLinks(Given, frozen=True, kw_only=True):
     """Where an order is found. `page` opens it for whoever has the address."""
 
@@ -230,12 +241,14 @@ class Order(Given, frozen=True, kw_only=True):
     exception: str | None
     total: Amount
     paid: Amount
+    refunded: Amount
     created_at: str
     expires_at: str
     paid_at: str | None
     delivered_at: str | None
     lines: tuple[Line, ...]
     payments: tuple[Attempt, ...]
+    refunds: tuple[Refund, ...]
     payment: Payment | None
     links: OrderLinks
 

@@ -16,16 +16,16 @@ from kashop.catalog.types import BuyerField, Product
 from kashop.db import Reader
 from kashop.flows import deliver, offers
 from kashop.flows.attempts import payable_by
-from kashop.flows.deliver import Revealed
+from kashop.flows.deliver import Revealed, is_paid_back
 from kashop.lib.clock import SECOND
 from kashop.lib.errors import NotFound
 from kashop.lib.money import Money
 from kashop.orders import reads as orders
 from kashop.orders.types import Line, Order, OrderException
 from kashop.payments import reads as payments
-from kashop.payments.rows import Attempt, GatewayAccount
+from kashop.payments.rows import Attempt, GatewayAccount, Refund
 from kashop.shop import Shop
-from kashop.web.context import Cashier, LineView, OrderPage, OrderView
+from kashop.web.context import Cashier, LineView, OrderPage, OrderView, RefundView
 from kashop.web.marks import exact
 from kashop.web.pages import pages_of
 from kashop.web.sessions import AnyRequest, shop_of
@@ -52,6 +52,7 @@ class Dossier(msgspec.Struct, frozen=True):
     account: GatewayAccount | None
     accounts: list[GatewayAccount]
     basket: offers.Basket
+    refunds: list[Refund]
 
 
 def dossier(db: Reader, order_id: int) -> Dossier:
@@ -70,6 +71,7 @@ def dossier(db: Reader, order_id: int) -> Dossier:
         account=next((a for a in accounts if newest is not None and a.gateway_id == newest.gateway_id), None),
         accounts=accounts,
         basket=basket,
+        refunds=[refund for refund in payments.refunds(db, order_id) if refund.status != "failed"],
     )
 
 
@@ -95,7 +97,7 @@ def stand_of(order: Order, exceptions: Sequence[OrderException], attempt: Attemp
         ends.append(attempt.vendor_expires_at)
     passed = sum(at <= now for at in ends)
     tried = (attempt.attempt_id, attempt.status, attempt.kind) if attempt else ()
-    shown = (order.status, order.paid_minor, exceptions[0].kind if exceptions else "", tried, passed)
+    shown = (order.status, order.paid_minor, order.refunded_minor, exceptions[0].kind if exceptions else "", tried, passed)
     state = hashlib.blake2b(repr(shown).encode(), digest_size=6).hexdigest()
     return Stand(order.status, state, min((at for at in ends if at > now), default=0))
 
@@ -131,7 +133,7 @@ async def show(
         cashier = await _cashier(request, found, view, note)
         policy = _form_policy(cashier.payment.kind, cashier.payment.url)
         return pages.answer(request, "cashier.html", cashier, path=link, headers={**PRIVATE, **policy})
-    has_codes = any(line.delivered for line in found.lines)
+    has_codes = any(line.delivered for line in found.lines) and not is_paid_back(found.order, found.refunds)
     said = pages.words(request).gettext(note) if note and view.status == "pending" else ""
     is_revealed = revealed is not None
     page = OrderPage(order=view, can_reveal=has_codes, is_revealed=is_revealed, note=said, state=_state(shop, found))
@@ -187,7 +189,7 @@ def _order_view(request: AnyRequest, found: Dossier, revealed: Sequence[Revealed
         status=order.status,
         exception=found.exceptions[0].kind if found.exceptions else "",
         total=Money(order.total_minor, order.currency),
-        paid=Money(order.paid_minor, order.currency),
+        paid=Money(order.kept_minor, order.currency),
         contact=order.contact,
         created_at=order.created_at,
         expires_at=order.expires_at,
@@ -196,7 +198,13 @@ def _order_view(request: AnyRequest, found: Dossier, revealed: Sequence[Revealed
         ended_at=order.ended_at,
         lines=tuple(_line_view(line, found, codes.get(line.line_id)) for line in found.lines),
         link=shop.base_url + url("order", order.order_no, token),
+        refunds=tuple(_refund_view(refund) for refund in found.refunds),
     )
+
+
+def _refund_view(refund: Refund) -> RefundView:
+    amount = Money(refund.amount_minor, refund.currency)
+    return RefundView(status=refund.status, amount=amount, at=refund.ended_at or refund.created_at, claim_url=refund.claim_url)
 
 
 def _line_view(line: Line, found: Dossier, codes: tuple[str, ...] | None) -> LineView:

@@ -213,3 +213,18 @@ async def test_a_storm_of_callbacks(now_shop: Shop, kind: type[Simulator]) -> No
 @pytest.mark.parametrize("kind", BOX)
 async def test_a_long_storm_of_callbacks(now_shop: Shop, kind: type[Simulator]) -> None:
     await storm(now_shop, kind, callbacks=10_000)
+
+
+async def test_control_a_gateway_that_believes_any_signature_is_caught(now_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kashop.bundled.pay_epay.gateway.is_same", lambda _told, _expected: True)
+    with pytest.raises(AssertionError):
+        await storm(now_shop, simulators()["epay"], callbacks=300)
+
+
+async def test_control_a_shop_that_does_not_ask_is_caught(now_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(*_anything: object) -> str:
+        return "unknown"
+
+    monkeypatch.setattr(attempts, "query", silent)
+    with pytest.raises(AssertionError, match="a payment was lost"):
+        await storm(now_shop, simulators()["epay"], callbacks=300)

@@ -329,7 +329,7 @@ async def test_the_self_test_says_what_to_mend(stage: Stage, platform: EpayV2Sim
 async def test_the_self_test_tells_a_wrong_clock(stage: Stage) -> None:
     stage.mouth.says(reply(NOW + 301_000, pid=1001))
     findings = await make(stage, url=stage.mouth.url).test()
-    assert [f.subject for f in findings if not f.is_ok] == ["Clock"]
+    assert [f.subject for f in findings if not f.is_ok] == ["Signed time"]
 
 
 # The list of orders

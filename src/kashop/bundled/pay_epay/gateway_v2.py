@@ -152,7 +152,7 @@ class EpayV2Gateway:
                 _("The answer was not signed with this key: copy the platform's public key (平台公钥) again."),
             ),
             _finding(
-                _("Clock"),
+                _("Signed time"),
                 self._is_fresh(said.get("timestamp"), now),
                 _("The gateway's time and the server's are more than five minutes apart: set the server's clock."),
             ),

@@ -1,26 +1,25 @@
 """The exceptions desk and the inbox of callbacks in a real browser: on a phone and at a desk, in both languages."""
 
-import io
 import os
 import re
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from kashop.flows import checkout, vault
+from kashop.flows import checkout
 from kashop.flows import settings as settings_flow
 from kashop.lib.actor import CLI, SYSTEM
-from kashop.orders import reads as orders
 from kashop.orders import writes
 from kashop.orders.rules import EXCEPTIONS
 from kashop.shop import Shop
 from tests.admin.desk import add_staff
 from tests.admin.test_screens import Served, Server, log_in
-from tests.cast import OWNER, PASSWORD, add_epay, add_product, call_back, epay_notice, order
+from tests.cast import PASSWORD, add_epay, add_product, call_back, epay_notice, order
 from tests.chromium import launched
 
 pytestmark = pytest.mark.browser
@@ -45,9 +44,7 @@ async def _fill(shop: Shop) -> tuple[str, int]:
         placed = await order(shop, "steam", 1, contact=f"buyer.with.a.long.name.{n}@subdomain.example.com", locale="en")
         await call_back(shop, epay_notice(placed, txn=f"T{n}", sign_key="another key"))
         detail = {"mismatch": {"why": "currency", "txn": "T" * 40}, "paid_over": {"over": 500}, "paid_twice": {"txn": "T9"}}
-        await shop.db.write(
-            lambda tx, o=placed.order.order_id, k=kind, d=detail.get(kind, {}): writes.open_exception(tx, o, k, SYSTEM, **d)
-        )
+        await shop.db.write(partial(writes.open_exception, **detail.get(kind, {})), placed.order.order_id, kind, SYSTEM)
     await order(shop, "steam", 1, contact="12345678", contact_type="qq")
     return late.order.order_no, 0
 
@@ -113,4 +110,92 @@ def test_every_entry_tells_its_story_and_fits(chromium: Browser, served: Served,
     page.locator("table a").first.click()
     fits(page, width, "a callback")
     shoot(page, f"callback-{language}-{width}")
+    context.close()
+
+
+def test_late_money_is_delivered_from_the_desk_without_javascript(chromium: Browser, served: Served) -> None:
+    """On a phone: find it, take it on, note it, deliver it, and see it closed."""
+    context = chromium.new_context(viewport={"width": 360, "height": 760}, locale="zh-CN", java_script_enabled=False)
+    page = context.new_page()
+    log_in(page, served)
+    page.get_by_role("link", name=re.compile("待处理异常|异常")).first.click()
+    page.goto(served.url + "/admin/exceptions?kind=paid_late")
+    page.get_by_role("button", name="由我处理").click()
+    page.get_by_role("status").get_by_text("已由你接手。").wait_for()
+    page.get_by_label("备注", exact=True).fill("买家催过一次")
+    page.get_by_role("button", name="添加备注").click()
+    page.get_by_text("买家催过一次").first.wait_for()
+    page.get_by_role("button", name="重新预占并发货").click()
+    page.get_by_role("status").get_by_text("已发货").wait_for()
+    page.get_by_text("已关闭").first.wait_for()
+    shoot(page, "delivered-zh-CN-360")
+    context.close()
+
+
+def test_a_payment_is_confirmed_with_evidence_by_two_people(chromium: Browser, served: Served, tmp_path: Path) -> None:
+    """Finance asks with a screenshot, the owner looks at it and approves, finance does it."""
+    slip = tmp_path / "slip.png"
+    Image.new("RGB", (300, 200), "white").save(slip)
+    finance = chromium.new_context(viewport={"width": 360, "height": 760}, locale="zh-CN").new_page()
+    owner = chromium.new_context(viewport={"width": 1280, "height": 760}, locale="en-US").new_page()
+    log_in(owner, served)
+    finance.goto(served.url + "/admin")
+    finance.get_by_label("邮箱").fill("finance@example.com")
+    finance.get_by_label("密码").fill(PASSWORD)
+    finance.get_by_role("button", name="登录").click()
+    finance.goto(served.url + "/admin/exceptions?kind=gateway_unclear")
+    finance.get_by_role("link", name="补单").click()
+    finance.get_by_label(re.compile("支付流水号|流水号")).fill("BANK-1")
+    finance.get_by_label("依据").fill("银行到账短信")
+    finance.get_by_label(re.compile("付款凭证")).set_input_files(slip)
+    shoot(finance, "confirm-zh-CN-360")
+    finance.get_by_role("button", name="提交审批").click()
+    prove(finance)
+    finance.get_by_text("需要另一个人批准").or_(finance.get_by_text("已通知")).first.wait_for()
+    shoot(finance, "asked-zh-CN-360")
+    request = finance.url.partition("?")[0]
+    owner.goto(request)
+    if owner.get_by_role("link", name="Confirm that it is you").count():
+        owner.get_by_role("link", name="Confirm that it is you").click()
+        prove(owner)
+        owner.goto(request)
+    assert owner.get_by_text("BANK-1").is_visible()
+    shown = owner.request.get(served.url + str(owner.get_by_role("link", name="Look at it").get_attribute("href")))
+    assert (shown.status, shown.headers["content-type"]) == (200, "image/webp")
+    shoot(owner, "approve-en-US-1280")
+    owner.get_by_role("button", name="Approve").click()
+    owner.get_by_role("status").get_by_text("Approved.").wait_for()
+    finance.goto(request)
+    finance.get_by_role("button", name="确认已付款").click()
+    finance.get_by_role("status").wait_for()
+    shoot(finance, "confirmed-zh-CN-360")
+    assert finance.get_by_text("已发货").first.is_visible()
+
+
+def prove(page: Page) -> None:
+    """Say again who one is, where that is asked."""
+    page.wait_for_load_state()
+    if page.locator("input[type=password]").count():
+        page.locator("input[type=password]").first.fill(PASSWORD)
+        page.locator("main form button").first.click()
+        page.wait_for_load_state()
+
+
+def test_a_text_is_copied_and_an_entry_handed_over(chromium: Browser, served: Served) -> None:
+    may = ["clipboard-read", "clipboard-write"]
+    context = chromium.new_context(viewport={"width": 1280, "height": 760}, locale="en-US", permissions=may)
+    page = context.new_page()
+    log_in(page, served)
+    page.goto(served.url + "/admin/exceptions?kind=short_of_stock")
+    page.get_by_role("link", name="Short of stock").click()
+    page.get_by_role("button", name="Copy the text").click()
+    page.get_by_role("button", name="Copied.").wait_for()
+    assert "Your payment for order" in page.evaluate("navigator.clipboard.readText()")
+    assert str(page.get_by_role("link", name="Write an e-mail").get_attribute("href")).startswith("mailto:buyer.with.a.long.name")
+    page.get_by_label("Hand over to").select_option(label="finance@example.com")
+    page.get_by_role("button", name="Hand over").click()
+    page.get_by_role("status").get_by_text("Handed over.").wait_for()
+    page.get_by_label("Why it is settled").fill("done by hand")
+    page.get_by_role("button", name="Close", exact=True).click()
+    page.get_by_role("status").get_by_text("The exception is closed.").wait_for()
     context.close()

@@ -92,7 +92,8 @@ async def test_another_accounts_attempt_is_not_ours_to_settle(shop: Shop) -> Non
     placed = await order(shop, "steam-50")
     answer = await call_back(shop, epay_notice(placed), account="epay-two")
     assert answer.status == 400
-    assert await state(shop, placed) == ("pending", [], 0)
+    assert await state(shop, placed) == ("pending", ["mismatch"], 0)
+    assert (await verdicts(shop))[0] == ("rejected", "attempt_of_other_account")
 
 
 async def test_one_payment_pays_one_order(shop: Shop) -> None:

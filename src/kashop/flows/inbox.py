@@ -10,12 +10,13 @@ import msgspec
 
 from kashop.flows import attempts, gateways, settle
 from kashop.lib.actor import Actor
-from kashop.lib.errors import NotFound
+from kashop.lib.errors import Invalid, NotFound
 from kashop.payments import reads, writes
 from kashop.payments.rows import Callback, GatewayAccount
 from kashop.payments.types import Answer, CallbackRequest, Gateway, Notice, Rejected
 from kashop.risk import one_client
 from kashop.shop import Shop
+from kashop.vault import Tampered
 
 NOT_BELIEVED = Answer(status=400, body=b"fail")
 """The answer to a callback for an account that does not exist; every gateway's own rejection is of the same kind."""
@@ -80,6 +81,8 @@ def _read(shop: Shop, account: GatewayAccount | None, request: CallbackRequest) 
         made = gateways.made(shop, account)
     except NotFound:
         return _Refused(NOT_BELIEVED, "plugin_missing")
+    except (Invalid, Tampered):  # options that no gateway can be made of: nothing that comes can be proved
+        return _Refused(NOT_BELIEVED, "account_broken")
     try:
         return _Believed(made, account, made.read_callback(request))
     except Rejected as rejected:

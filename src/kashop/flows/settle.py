@@ -89,7 +89,7 @@ def _decide(tx: Tx, heard: _Heard, chosen: Policy) -> tuple[str, str]:
     source, callback_id = heard.source, heard.callback_id
     attempt = reads.find_attempt(tx, gateway_id, notice.attempt_no)
     if attempt is None:
-        return "rejected", "unknown_attempt"
+        return "rejected", _foreign(tx, notice, actor)
     if notice.state != "paid":
         return _hear(tx, attempt, notice, actor)
     if notice.amount_minor <= 0 or not notice.gateway_txn:
@@ -104,6 +104,16 @@ def _decide(tx: Tx, heard: _Heard, chosen: Policy) -> tuple[str, str]:
         return "repeated", credit.flaw
     _use(tx, attempt, notice, credit.flaw, chosen, actor)
     return "settled", credit.flaw
+
+
+def _foreign(tx: Tx, notice: Notice, actor: Actor) -> str:
+    """An account vouches for what it never began: why it is not believed. Money said to be another account's is told to staff."""
+    other = reads.find_attempt_of_any(tx, notice.attempt_no)
+    if other is None:
+        return "unknown_attempt"
+    if notice.state == "paid":
+        orders.open_exception(tx, other.order_id, "mismatch", actor, why="account", txn=notice.gateway_txn)
+    return "attempt_of_other_account"
 
 
 def _hear(tx: Tx, attempt: Attempt, notice: Notice, actor: Actor) -> tuple[str, str]:

@@ -38,6 +38,12 @@ def find_attempt(db: Reader, gateway_id: int, attempt_no: str) -> Attempt | None
     return db.one(sql, Attempt, attempt_no=attempt_no, gateway_id=gateway_id)
 
 
+def find_attempt_of_any(db: Reader, attempt_no: str) -> Attempt | None:
+    """The attempt of that number, whatever its account: to say whose it is, never to settle it."""
+    attempt_id = db.value("SELECT attempt_id FROM attempts WHERE attempt_no = :attempt_no", attempt_no=attempt_no)
+    return None if attempt_id is None else get_attempt(db, int(attempt_id))
+
+
 def get_attempt(db: Reader, attempt_id: int) -> Attempt:
     """The attempt of that id."""
     sql = """SELECT attempt_id, attempt_no, order_id, gateway_id, method, currency, amount_minor, status, kind, url, qr, fields,

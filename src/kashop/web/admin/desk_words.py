@@ -12,6 +12,8 @@ CALLBACK_REASON = {
     "unknown_gateway": "There is no account of that name",
     "plugin_missing": "The plugin of the account is missing",
     "unknown_attempt": "It is about a payment that was not begun with this account",
+    "attempt_of_other_account": "It is about a payment that was begun with another account",
+    "account_broken": "The account's options cannot be used: mend them",
     "amount": "It tells no amount, or another one than before",
     "transaction_of_other_order": "The payment has already paid another order",
     "currency": "Another currency",

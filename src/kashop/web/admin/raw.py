@@ -14,6 +14,7 @@ MOST_SHOWN = 16_000
 BLOT = "•••"
 _SECRET = re.compile(r"(.*[_-])?(sign|signature|sig|hash|hmac|key|token|secret|password|ciphertext)", re.I)
 _HEADER = re.compile(r"sig|hmac|token|secret|key|auth|cookie|password", re.I)
+_MEMBER = re.compile(r'"([^"\\]{1,64})"\s*:\s*"(?:[^"\\]|\\.)*"?')
 _ELEMENT = re.compile(r"<([A-Za-z][\w.-]*)>(?!\s*<[A-Za-z])(.*?)</\1>", re.S)
 
 
@@ -44,8 +45,8 @@ def _clear(told: str) -> str:
     if start in ("{", "["):
         try:
             return msgspec.json.format(msgspec.json.encode(_blotted(msgspec.json.decode(told))), indent=2).decode()
-        except (msgspec.DecodeError, RecursionError):
-            return _pairs(told)
+        except (msgspec.DecodeError, RecursionError):  # cut off, or no JSON after all
+            return _MEMBER.sub(lambda m: f'"{m[1]}": "{BLOT}"' if _SECRET.fullmatch(m[1]) else m[0], told)
     if start == "<":
         return _ELEMENT.sub(lambda m: f"<{m[1]}>{BLOT}</{m[1]}>" if _SECRET.fullmatch(m[1]) else m[0], told)
     return _pairs(told)
@@ -59,7 +60,7 @@ def _blotted(value: Any) -> Any:
 
 def _pairs(told: str) -> str:
     pairs: Sequence[tuple[str, str]] = parse_qsl(told, keep_blank_values=True, max_num_fields=None)
-    if not pairs:
+    if not pairs or "=" not in told:
         return told
     return "\n".join(f"{name} = {BLOT if _SECRET.fullmatch(name) else value}" for name, value in pairs)
 

@@ -15,9 +15,10 @@ from playwright.sync_api import Browser, Page
 from kashop.app import running
 from kashop.flows import gateways
 from kashop.lib.actor import CLI
+from kashop.payments.rules import AccountRules
 from kashop.settings.config import load
 from kashop.shop import Shop
-from tests.cast import add_product
+from tests.cast import add_epay, add_product
 from tests.chromium import launched
 
 WAIT = 20_000
@@ -36,6 +37,9 @@ class Served:
 
 async def _goods(shop: Shop) -> None:
     await gateways.configure(shop, "practice", type="practice", options={}, actor=CLI)
+    fee = AccountRules(fee="added", fee_bp=200, least_minor=6000)
+    await add_epay(shop, "epay-fee", methods="wxpay")
+    await gateways.configure(shop, "epay-fee", type="epay", options={}, actor=CLI, rules=fee)
     await add_product(shop, "steam", codes=40, tiers=((10, 1100),), instructions="打开 **Steam**", price=5280)
     await add_product(shop, "topup", delivery="manual", price=9800)
 

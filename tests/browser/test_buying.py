@@ -77,14 +77,63 @@ def test_without_javascript(served: str, open_page: OpenPage) -> None:
     expect(page.get_by_role("button", name=says["show"])).to_be_visible()
 
 
-def test_the_cashier_turns_over_when_the_money_comes(served: str, open_page: OpenPage) -> None:
-    """The buyer pays on another device; the page that waits notices by itself."""
-    page, says = open_page(width=1280), SAYS["zh-CN"]
-    place_order(page, served, says)
+def pay_elsewhere(page: Page, open_page: OpenPage, says: dict[str, str]) -> None:
+    """The buyer pays on another device."""
     elsewhere = open_page()
     elsewhere.goto(page.get_by_role("link", name=says["pay"]).get_attribute("href") or "")
     elsewhere.get_by_role("button", name=says["done"], exact=True).click()
+
+
+def asked_for(page: Page) -> list[str]:
+    """The ways by which the page looks for news, as it takes them."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.partition("?")[0].rpartition("/")[2]))
+    return asked
+
+
+def test_the_cashier_turns_over_when_it_is_told(served: str, open_page: OpenPage) -> None:
+    page, says = open_page(width=1280), SAYS["zh-CN"]
+    asked = asked_for(page)
+    place_order(page, served, says)
+    pay_elsewhere(page, open_page, says)
+    expect(page.get_by_role("heading", name=says["delivered"])).to_be_visible(timeout=5000)
+    assert "events" in asked
+    assert "status" not in asked, "it was told and never asked"
+
+
+@pytest.mark.parametrize("cut", ["refused", "held back"])
+def test_the_cashier_asks_when_it_cannot_be_told(served: str, open_page: OpenPage, cut: str) -> None:
+    """The line is refused, or a proxy in between opens it and lets nothing through."""
+    page, says = open_page(), SAYS["zh-CN"]
+    answers = {"refused": {"status": 204}, "held back": {"status": 200, "content_type": "text/event-stream", "body": ": \n\n"}}
+    page.route("**/events?*", lambda route: route.fulfill(**answers[cut]))  # type: ignore[arg-type]
+    asked = asked_for(page)
+    place_order(page, served, says)
+    pay_elsewhere(page, open_page, says)
     expect(page.get_by_role("heading", name=says["delivered"])).to_be_visible()
+    assert "status" in asked
+
+
+def test_the_cashier_turns_over_by_a_refresh_without_javascript(served: str, open_page: OpenPage) -> None:
+    page, says = open_page(javascript=False), SAYS["zh-CN"]
+    place_order(page, served, says)
+    pay_elsewhere(page, open_page, says)
+    expect(page.get_by_role("heading", name=says["delivered"])).to_be_visible(timeout=25_000)
+
+
+def test_a_page_that_slept_is_up_to_date_when_it_wakes(served: str, open_page: OpenPage) -> None:
+    """While the page was out of sight its line was cut, and its clock ran on wrongly."""
+    page, says = open_page(), SAYS["zh-CN"]
+    page.route("**/events?*", lambda route: route.fulfill(status=204))
+    place_order(page, served, says)
+    page.unroute("**/events?*")
+    page.evaluate("performance.now = () => 0")  # the clock stands, as it may while a phone sleeps
+    expect(page.locator(".countdown")).to_have_text(re.compile(r"\d\d:\d\d"))
+    with page.expect_response("**/status?*") as answered:
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    left = int(answered.value.headers["kashop-left"])
+    assert 800 < left < 900
+    expect(page.locator(".countdown")).to_have_text(f"{left // 60}:{left % 60:02}")
 
 
 def test_a_lost_callback_costs_a_press(served: str, open_page: OpenPage) -> None:
@@ -121,6 +170,22 @@ def test_the_total_follows_the_quantity(served: str, open_page: OpenPage) -> Non
     page.locator("#quantity").fill("10")
     expect(total).to_have_text("¥110.00")
     expect(page.locator("tr.is-reached")).to_have_count(1)
+
+
+def test_the_fee_is_counted_in_before_the_order(served: str, open_page: OpenPage) -> None:
+    page = open_page()
+    page.goto(served + "/p/steam")
+    dear = page.locator('input[value="epay-fee:wxpay"]')
+    expect(dear).to_be_disabled()  # it takes orders from 60 on
+    page.get_by_role("button", name="加一").click()
+    expect(page.locator("[data-total-text]")).to_have_text("¥105.60")
+    dear.check()
+    expect(page.locator("[data-total-text]")).to_have_text("¥107.72")
+    expect(page.locator("[data-total-fee]")).to_have_text("含手续费 ¥2.12")
+    page.get_by_label(SAYS["zh-CN"]["contact"]).fill("buyer@example.com")
+    page.get_by_role("button", name="提交订单").click()
+    expect(page.locator(".cashier-amount .price")).to_have_text("¥107.72")
+    fits(page)
 
 
 def test_copying(served: str, open_page: OpenPage) -> None:

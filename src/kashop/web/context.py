@@ -225,9 +225,9 @@ class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
 class Cashier(msgspec.Struct, frozen=True, kw_only=True):
     """`cashier.html`: the order while it waits for money. `due` is what is still owed; `note` answers what the buyer just did.
 
-    `seconds_left` runs to the order's deadline or the vendor's, whichever is first. `app` names the app whose browser shows this
-    page, if the payment cannot be made in it (wechat, alipay, qq); `is_phone` when links open apps. `state` stands for what this
-    page shows: `order_events` and `order_status` tell when the order is no longer so.
+    `seconds_left` runs to `ends_at`, the order's deadline or the vendor's, whichever is first. `app` names the app whose browser
+    shows this page, if the payment cannot be made in it (wechat, alipay, qq); `is_phone` when links open apps. `state` stands for
+    what this page shows: `order_events` and `order_status` tell when the order is no longer so.
     """
 
     order: OrderView
@@ -239,6 +239,7 @@ class Cashier(msgspec.Struct, frozen=True, kw_only=True):
     app: str = ""
     is_phone: bool = False
     state: str = ""
+    ends_at: int = 0
 
 
 class OrderPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -161,6 +161,7 @@ async def _cashier(request: AnyRequest, found: Dossier, view: OrderView, note: s
         app=visitor.device if is_begun and not works_in(visitor.device, payment.method) else "",
         is_phone=visitor.device not in ("", "desktop"),
         state=_state(shop, found),
+        ends_at=ends_at,
     )
 
 

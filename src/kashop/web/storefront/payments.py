@@ -41,25 +41,26 @@ class Till(msgspec.Struct, frozen=True):
 def pay_choices(till: Till, on_offer: Sequence[Choice], *, chosen: str = "") -> tuple[PayChoice, ...]:
     """The ways on offer, those last that cannot be used in this browser; the first is chosen unless the buyer chose.
 
-    Two that sound alike name their accounts.
+    Two that sound alike and cost the same name their accounts.
     """
-    heard = Counter(choice.label for choice in on_offer)
     ordered = sorted(on_offer, key=lambda c: not works_in(till.device, c.method))
+    notes = [" · ".join(_notes(till, c.terms, works=works_in(till.device, c.method))) for c in ordered]
+    heard = Counter((c.label, note) for c, note in zip(ordered, notes, strict=True))
     values = [value_of(choice.gateway, choice.method) for choice in ordered]
     mark = chosen if chosen in values else (values[0] if values else "")
     return tuple(
         PayChoice(
             value=value,
-            label=_label(choice, till.words, is_alone=heard[choice.label] == 1),
+            label=_label(choice, till.words, is_alone=heard[choice.label, note] == 1),
             icon=icon_of(choice.method, choice.gateway),
             is_chosen=value == mark,
-            note=" · ".join(_notes(till, choice.terms, works=works_in(till.device, choice.method))),
+            note=note,
             fee_bp=choice.terms.fee_bp if choice.terms.fee == "added" else 0,
             fee_fixed=choice.terms.fee_fixed_minor if choice.terms.fee == "added" else 0,
             least=choice.terms.least_minor,
             most=choice.terms.most_minor,
         )
-        for choice, value in zip(ordered, values, strict=True)
+        for choice, value, note in zip(ordered, values, notes, strict=True)
     )
 
 

@@ -207,7 +207,10 @@ async def _page(
         difference=difference,
         about=about,
         fields={line.line_id: msgspec.json.decode(line.fields, type=dict[str, str]) for line in about.lines},
-        happened=[(told, _who(told, about.staff), facts(told.payload)) for told in reversed(about.timeline)],
+        happened=[
+            (told, _who(told, about.staff), facts(told.payload), _currency(told.payload) or about.order.currency)
+            for told in reversed(about.timeline)
+        ],
         received=[(callback, raw.readable(callback)) for callback in about.callbacks],
         entries={line.line_id: list(range(line.quantity)) for line in about.lines if line.quantity <= MOST_FIELDS},
         is_payable=about.order.status in ("pending", "expired", "cancelled"),
@@ -256,6 +259,11 @@ def facts(payload: str) -> list[tuple[str, str | int]]:
     """An event's facts as (name, value). Payloads hold references only; a list of codes' ids is told as its length."""
     known: dict[str, Any] = msgspec.json.decode(payload)
     return [(k, _short(v)) for k, v in known.items() if k not in _SILENT and v not in ("", None, [])]
+
+
+def _currency(payload: str) -> str:
+    """What an event's amount is in, where it says so: money may come in another currency than the order's."""
+    return str(msgspec.json.decode(payload).get("currency", ""))
 
 
 def _short(value: Any) -> str | int:

@@ -11,15 +11,25 @@ from kashop.analytics import INVARIANTS
 from kashop.cli.check import Result, results
 from kashop.db import examine
 from kashop.db.sqlite import SqliteTx
-from kashop.flows import checkout, deliver, refunds
+from kashop.flows import checkout, deliver, reconcile, refunds
 from kashop.inventory import writes as inventory
 from kashop.lib.actor import CLI, SYSTEM
 from kashop.lib.clock import SystemClock
+from kashop.payments.statements import rules, writes
+from kashop.payments.statements.types import Line
 from kashop.shop import Shop
 from kashop.vault import Keyring
 from tests.cast import TestClock, add_epay, add_product, call_back, config, epay_notice, order
 
-IDS = [f"I-{n:02}" for n in (*range(1, 17), 19, 20, 24, 26, 27, 29, 30, 32, 36, 43)] + ["K-01", "K-02", "K-03", "K-04", "K-05"]
+IDS = [f"I-{n:02}" for n in (*range(1, 17), 19, 20, 24, 26, 27, 29, 30, 32, 36, 43)] + [
+    "K-01",
+    "K-02",
+    "K-03",
+    "K-04",
+    "K-05",
+    "K-10",
+    "K-11",
+]
 
 FREE_RECEIPTS = "DROP TRIGGER receipts_never_updated; DROP TRIGGER receipts_never_deleted;"
 FREE_EVENTS = "DROP TRIGGER events_never_updated; DROP TRIGGER events_never_deleted;"
@@ -52,6 +62,8 @@ NEWER_KEYS = "INSERT INTO vault_keys SELECT product_id, epoch + 1, wrapped, crea
 BAD_ROTATION = """INSERT INTO rotations (status, total, codes_before, fingerprints_before, keys_before, codes_after,
   fingerprints_after, started_by, started_at, moved_at, ended_at) VALUES ('done', 9, 9, 9, 1, {after}, {after}, 'cli', 1, 1, 1)"""
 
+UNTOLD = """DELETE FROM differences WHERE kind = 'payment_unknown';
+INSERT INTO job_runs (job, started_at) SELECT 'reconcile', MAX(taken_at) + 3600001 FROM statements"""
 CRIMES = [
     ("I-01", f"UPDATE codes SET line_id = 999999 WHERE code_id = {SOLD}"),
     ("I-01", "UPDATE orders SET status = 'expired' WHERE status = 'delivered'"),
@@ -134,6 +146,13 @@ CRIMES = [
     ("K-04", f"UPDATE refunds SET status = 'failed' WHERE refund_id = {REFUND}"),
     ("K-05", "UPDATE orders SET status = 'delivered' WHERE status = 'refunded'"),
     ("K-05", RELEASED),
+    ("K-10", "UPDATE statement_lines SET amount_minor = 1 WHERE verdict = 'matched'"),
+    ("K-10", "UPDATE statement_lines SET verdict = '' WHERE verdict = 'matched'"),
+    ("K-10", "DELETE FROM statement_lines WHERE verdict = 'matched'"),
+    ("K-10", "UPDATE statement_lines SET receipt_id = (SELECT MIN(receipt_id) FROM statement_lines) WHERE verdict = 'differs'"),
+    ("K-11", "UPDATE differences SET closed_at = 1, closed_by = 'staff:1', reason = ''"),
+    ("K-11", "DELETE FROM order_exceptions WHERE kind = 'statement'"),
+    ("K-11", UNTOLD),
     (
         "K-03",
         """UPDATE callbacks SET verdict = 'new' WHERE callback_id = 2;
@@ -181,9 +200,22 @@ async def _trade(data: Path) -> None:
     for amount in (500, 100):
         wish = refunds.Wish(amount_minor=amount, reason="half", is_recorded=True, reference=f"bank {amount}")
         await refunds.refund(shop, back.order.order_no, wish, CLI)
+    await _state(shop, clock)
     free = await shop.db.read(lambda db: db.value("SELECT MAX(code_id) FROM codes WHERE status = 'free'"))
     await shop.db.write(inventory.void, free, reason="test", actor=CLI)
     await shop.close()
+
+
+async def _state(shop: Shop, clock: TestClock) -> None:
+    """A statement of the day: one payment as recorded, one of another amount, one that nobody knows."""
+    day, (account, kind) = rules.day_of(clock.now(), "Asia/Shanghai"), await reconcile.account_of(shop, "epay-main")
+    at = clock.now()
+    clock.pass_time(hours=24)
+    row = await shop.db.write(writes.plan_now, account.gateway_id, rules.bounds(day, kind.statement_zone))
+    amounts = {"T1": 2400, "T2": 1200, "T77": 900}
+    lines = [Line(n, "payment", txn, "", "", "", amounts[txn], "CNY", 3, at, "") for n, txn in enumerate(amounts, 1)]
+    came = reconcile.Came(day=row.day, source="api", lines=lines)
+    assert (await reconcile.take(shop, account, row, came, CLI)).opened == 2
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from kashop.analytics.refunds import reads as refunds
 from kashop.analytics.river import reads as river
 from kashop.analytics.sales import reads as sales
 from kashop.analytics.seals import reads as seals
+from kashop.analytics.stated import reads as stated
 from kashop.analytics.stock import reads as stock
 from kashop.analytics.types import Witness
 from kashop.db import Reader
@@ -181,5 +182,15 @@ INVARIANTS: tuple[Invariant, ...] = (
         id="K-05",
         statement="a paid order keeps its price, a refunded one holds no codes",
         looks=(refunds.paid_keep_their_price, refunds.refunded_hold_nothing),
+    ),
+    Invariant(
+        id="K-10",
+        statement="a stated line that matches agrees with its receipt or refund, and each is stated once",
+        looks=(stated.lines_agree, stated.stated_once),
+    ),
+    Invariant(
+        id="K-11",
+        statement="what statements show to differ is told, and closed with a reason",
+        looks=(stated.differences_are_told,),
     ),
 )

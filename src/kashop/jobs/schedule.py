@@ -8,7 +8,20 @@ import msgspec
 
 from kashop.accounts import writes as accounts
 from kashop.accounts.factors import writes as factors
-from kashop.flows import attempts, checkout, checkpoint, deliver, inbox, notices, refunds, rotate, settings, supply, vault
+from kashop.flows import (
+    attempts,
+    checkout,
+    checkpoint,
+    deliver,
+    inbox,
+    notices,
+    reconcile,
+    refunds,
+    rotate,
+    settings,
+    supply,
+    vault,
+)
 from kashop.lib.actor import SYSTEM
 from kashop.lib.clock import DAY, SECOND
 from kashop.notices import writes as notice_writes
@@ -70,6 +83,11 @@ async def read_callbacks(shop: Shop) -> int:
 async def _reread(shop: Shop, callback: Callback) -> bool:
     await inbox.reread(shop, callback)
     return True
+
+
+async def reconcile_days(shop: Shop) -> int:
+    """Fetch the statements of days that are over, and hold them against what was recorded."""
+    return await reconcile.run_due(shop)
 
 
 async def _all(works: Iterable[Coroutine[Any, Any, bool]]) -> int:
@@ -143,6 +161,7 @@ SCHEDULE = (
     Job("read_callbacks", 20, read_callbacks),
     Job("open_sealed", 10, open_sealed),
     Job("reload_settings", 10, reload_settings, is_everywhere=True),
+    Job("reconcile", 60, reconcile_days),
     Job("forget", 600, forget),
     Job("checkpoint_audit", 30, checkpoint_audit),
     Job("forget_personal", 3600, forget_personal),

@@ -171,6 +171,22 @@ TEXTS: dict[str, Text] = {
             is_shop_wide=True,
         ),
         Text(
+            about="statement.differences",
+            title="{count} differences with the statement of {account}",
+            sentence="The statement of {account} for {day} and the shop's own record differ in {count} places. Look at "
+            "Reconciliation in the panel.",
+            is_shop_wide=True,
+            page="/admin/statements",
+        ),
+        Text(
+            about="statement.missing",
+            title="No statement of {account} for {day}",
+            sentence="The vendor of {account} gave no statement for {day} within a week ({problem}). Download it there and "
+            "upload it, or close the difference with a reason.",
+            is_shop_wide=True,
+            page="/admin/statements",
+        ),
+        Text(
             about="codes.low",
             title="Stock is low: {product}",
             sentence="{product} has {left} codes left.",

@@ -10,6 +10,7 @@ from kashop.lib.errors import Conflict, Invalid, NotFound
 from kashop.orders import writes as orders
 from kashop.payments import reads, rules
 from kashop.payments.rows import Attempt, AttemptDraft, Callback, EvidenceDraft, GatewayAccount, GatewayDraft, Receipt
+from kashop.payments.statements import writes as statements
 from kashop.payments.types import Begun, CallbackRequest, Notice
 
 
@@ -67,6 +68,7 @@ def remove_gateway(tx: Tx, gateway_id: int, actor: Actor) -> None:
             attempts=attempts,
             receipts=receipts,
         )
+    statements.forget_account(tx, gateway_id)
     tx.run("DELETE FROM gateways WHERE gateway_id = :gateway_id", gateway_id=gateway_id)
     record(tx, "gateway.removed", actor, ("gateway", gateway_id), account=account.name, type=account.type)
 

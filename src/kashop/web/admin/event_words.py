@@ -16,6 +16,10 @@ EVENTS = {
     "line.delivered": "Line delivered",
     "attempt.opened": "Payment begun",
     "payment.received": "Payment received",
+    "statement.taken": "Statement taken in",
+    "difference.opened": "Difference with a statement opened",
+    "difference.closed": "Difference closed",
+    "difference.taken_on": "Difference taken on",
     "refund.asked": "Refund asked for",
     "refund.done": "Refunded",
     "refund.failed": "Refund failed",
@@ -128,7 +132,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "seen": ("code.viewed", "code.copied", "code.exported", "export."),
     "codes": ("code.", "batch.", "export.", "approval.", "supply."),
     "orders": ("order.", "line.", "exception."),
-    "payments": ("attempt.", "payment.", "refund.", "gateway.", "evidence.", "callback."),
+    "payments": ("attempt.", "payment.", "refund.", "gateway.", "evidence.", "callback.", "statement.", "difference."),
     "goods": ("product.", "sku.", "category."),
     "staff": ("staff.", "invitation.", "role."),
     "vault": ("vault.", "rotation.", "import_key."),
@@ -169,9 +173,14 @@ THINGS = {
     "notice": "Notice",
     "shop": "Shop",
     "audit": "Audit",
+    "difference": "Difference",
 }
 
 FACTS = {
+    "statement": "Statement",
+    "difference": "Difference",
+    "day": "Day",
+    "what": "What",
     "account": "Account",
     "place": "Place",
     "actor": "By",
@@ -259,6 +268,18 @@ FACTS = {
 }
 
 VALUES = {
+    "upload": "Uploaded file",
+    "no_statement": "No statement",
+    "payment_unknown": "Payment unknown to the shop",
+    "payment_unconfirmed": "Payment to confirm",
+    "payment_differs": "Payment differs",
+    "payment_twice": "Payment stated twice",
+    "payments_foreign": "Payments that are not this shop's",
+    "refund_unknown": "Refund unknown to the shop",
+    "refund_differs": "Refund differs",
+    "refund_twice": "Refund stated twice",
+    "receipt_missing": "Payment unknown to the vendor",
+    "refund_missing": "Refund unknown to the vendor",
     "page": "On the page",
     "api": "By the API",
     "download": "As a file",

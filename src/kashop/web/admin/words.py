@@ -37,7 +37,7 @@ VERDICT = {
     "ignored": "Ignored",
     "rejected": "Rejected",
 }
-SOURCE = {"callback": "Callback", "query": "Query", "manual": "Manual confirmation"}
+SOURCE = {"callback": "Callback", "query": "Query", "manual": "Manual confirmation", "statement": "Statement"}
 EVENT = {
     "order.placed": "Order placed",
     "order.paid": "Paid in full",
@@ -257,6 +257,7 @@ JOB = {
     "checkpoint_audit": "Sign the audit and send the note off the host",
     "forget_personal": "Erase old personal details in the audit",
     "rotate_keys": "Seal codes anew under fresh keys",
+    "reconcile": "Reconcile with vendors' statements",
 }
 ORIGIN = {"bundled": "In the box", "package": "Package", "file": "File"}
 

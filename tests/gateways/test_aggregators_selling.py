@@ -89,7 +89,7 @@ async def test_xunhu_refunds_the_whole_once(xunhu: Street) -> None:
 async def test_buyers_of_one_price_send_different_amounts_and_each_gets_his_code(vmq: Street) -> None:
     placed = [await vmq.buy() for _ in range(4)]
     shown = [(await vmq.attempt(each)).coin_amount for each in placed]
-    assert shown == ["", "12.51", "12.52", "12.53"]
+    assert shown == ["12.50", "12.51", "12.52", "12.53"]
     for each in reversed(placed):
         assert await vmq.pay(each) == [SUCCESS]
     for each in placed:

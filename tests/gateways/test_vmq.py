@@ -79,7 +79,7 @@ async def test_the_buyer_is_told_exactly_what_to_send(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("over", "coin_amount", "expires_at"),
     [
-        ({"reallyPrice": 12.5}, "", 1793505900_000),
+        ({"reallyPrice": 12.5}, "12.50", 1793505900_000),
         ({"reallyPrice": "12.49", "date": 1793505600123}, "12.49", 1793505900_123),
         ({"date": None}, "12.51", 0),
         ({"timeOut": "x"}, "12.51", 0),
@@ -91,7 +91,7 @@ async def test_amounts_and_deadlines_as_builds_write_them(
     stage.mouth.says(said(order(**over)))
     begun = await make(stage).begin(BEGUN)
     assert (begun.coin_amount, begun.expires_at) == (coin_amount, expires_at)
-    assert bool(begun.coin) is bool(coin_amount)
+    assert begun.coin == "CNY"
 
 
 async def test_a_code_that_no_browser_opens_has_the_servers_page_beside_it(stage: Stage) -> None:
@@ -256,7 +256,7 @@ async def test_two_buyers_of_one_price_send_different_amounts(stage: Stage, serv
     gateway = make(stage, **server.options())
     first = await gateway.begin(INTENT)
     second = await gateway.begin(msgspec.structs.replace(INTENT, attempt_no="K202611010002"))
-    assert (first.coin_amount, second.coin_amount) == ("", "12.51")
+    assert (first.coin_amount, second.coin_amount) == ("12.50", "12.51")
     with pytest.raises(GatewayFailed, match="已存在"):
         await gateway.begin(INTENT)
     intent = msgspec.structs.replace(INTENT, attempt_no="K202611010002", gateway_ref=second.gateway_ref)

@@ -153,8 +153,8 @@ class VmqGateway:
             qr=code,
             url=code if is_web_address(code) else page,
             gateway_ref=order_id,
-            coin=CURRENCY if really != price else "",
-            coin_amount=amount_text(really, CURRENCY) if really != price else "",
+            coin=CURRENCY,
+            coin_amount=amount_text(really, CURRENCY),  # also when it is the price: whoever types it must not round it
             expires_at=_deadline(data.get("date"), data.get("timeOut")),
         )
 

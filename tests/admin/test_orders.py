@@ -2,11 +2,13 @@
 
 import pytest
 
+from kashop.flows import gateways
 from kashop.flows.checkout import Placed
 from kashop.inventory import reads as inventory
-from kashop.lib.actor import SYSTEM
+from kashop.lib.actor import CLI, SYSTEM
 from kashop.orders import reads as orders
 from kashop.orders import writes
+from kashop.payments import reads as payments
 from kashop.shop import Shop
 from tests.admin.desk import Desk, complaints, step_up
 from tests.cast import TestClock, add_epay, add_product, call_back, epay_notice, order
@@ -28,6 +30,22 @@ async def status(shop: Shop, placed: Placed) -> str:
 
 def at(placed: Placed, rest: str = "") -> str:
     return f"/admin/orders/{placed.order.order_no}{rest}"
+
+
+async def test_a_number_in_a_banks_list_leads_to_its_order(shop: Shop, owner: Desk) -> None:
+    await add_product(shop, "steam", codes=3)
+    options = {"payee": "张三", "account": "31050161", "methods": "transfer"}
+    await gateways.configure(shop, "bank", type="transfer", options=options, actor=CLI)
+    placed, other = [await order(shop, "steam", gateway="bank", method="transfer") for _ in range(2)]
+    (attempt,) = await shop.db.read(payments.attempts, placed.order.order_id)
+    page = (await owner.get(at(placed))).text
+    assert attempt.attempt_no in page
+    for number in (attempt.gateway_ref, attempt.gateway_ref.lower(), attempt.attempt_no):
+        assert (await owner.get("/admin/orders", params={"q": f" {number} "})).headers["location"] == at(placed)
+    for each in (placed, other):
+        await owner.post(at(each, "/confirm"), {"reference": f"Bank-{each.order.order_id}", "confirm_note": "on the statement"})
+    assert (await owner.get("/admin/orders?q=Bank-" + str(other.order.order_id))).headers["location"] == at(other)
+    assert "No order fits." in (await owner.get("/admin/orders?q=Bank-")).text
 
 
 async def test_an_order_is_confirmed_by_hand_once(shop: Shop, owner: Desk, placed: Placed) -> None:

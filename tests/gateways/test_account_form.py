@@ -190,3 +190,8 @@ async def test_one_that_fails_is_seen_in_the_panel(shop: Shop, owner: Desk) -> N
         shop.failures.note(account.gateway_id)
     assert "Failing: behind the others until" in (await owner.get("/admin/gateways")).text
     assert "It failed several times in a row" in (await owner.get("/admin/gateways/main")).text
+
+
+async def test_the_proposed_name_is_one_that_may_be_taken(owner: Desk) -> None:
+    page = await owner.get("/admin/gateways/new/epay_v2")
+    assert value_of(page, "name") == "epay-v2-main"

@@ -79,6 +79,20 @@ def due_closes(db: Reader, *, limit: int) -> list[int]:
     return db.values(sql, now=db.now, limit=limit)
 
 
+def orders_of_number(db: Reader, number: str) -> list[int]:
+    """Orders of an attempt, a vendor's order, a transfer's reference or a payment of this number, newest first: for staff.
+
+    Our own numbers and references may be written small.
+    """
+    sql = """/*hot*/
+             SELECT order_id FROM attempts WHERE attempt_no = :ours
+             UNION SELECT order_id FROM attempts WHERE gateway_ref = :ours AND gateway_ref <> ''
+             UNION SELECT order_id FROM attempts WHERE gateway_ref = :number AND gateway_ref <> ''
+             UNION SELECT order_id FROM receipts WHERE gateway_txn = :number
+             ORDER BY order_id DESC LIMIT 50"""
+    return db.values(sql, ours=number.upper(), number=number)
+
+
 def find_receipt(db: Reader, gateway_id: int, gateway_txn: str) -> Receipt | None:
     """The receipt of a vendor's transaction."""
     sql = """SELECT receipt_id, gateway_id, gateway_txn, attempt_id, order_id, method, currency, amount_minor, counted_minor,

@@ -58,13 +58,18 @@ class About(msgspec.Struct, frozen=True):
 
 @get("/admin/orders", guards=[Needs("orders.view")])
 async def order_list(request: AnyRequest) -> Response[bytes] | Redirect:
-    """Orders by state, number or contact, newest first."""
+    """Orders by state, number (their own, or one of their payments) or contact, newest first."""
     shop, asked = shop_of(request), request.query_params
     subject, status = asked.get("q", "").strip()[:254], asked.get("status", "")
     if subject and (found := await shop.db.read(orders.find, subject.upper())) is not None:
         return see(f"/admin/orders/{found.order_no}")
     before = cursor(request)
-    if subject:
+    paid_by = await shop.db.read(_of_number, subject) if subject and "before" not in asked else []
+    if len(paid_by) == 1:
+        return see(f"/admin/orders/{paid_by[0].order_no}")
+    if paid_by:
+        rows = paid_by
+    elif subject:
         rows = await shop.db.read(orders.page_of_contact, subject, before, limit=PAGE + 1)
     elif status in words.ORDER:
         rows = await shop.db.read(orders.page_of_status, status, before, limit=PAGE + 1)
@@ -82,6 +87,11 @@ async def order_list(request: AnyRequest) -> Response[bytes] | Redirect:
         older=older,
         is_first="before" not in asked,
     )
+
+
+def _of_number(db: Reader, number: str) -> list[Order]:
+    """Orders that a number in a vendor's or a bank's list leads to, newest first."""
+    return [orders.get(db, order_id) for order_id in payments.orders_of_number(db, number)]
 
 
 @get("/admin/orders/{order_no:str}", guards=[Needs("orders.view")])

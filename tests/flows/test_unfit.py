@@ -147,6 +147,15 @@ async def test_what_does_not_fit_goes_back_by_itself(shop: Shop, till: Till, clo
     assert await state(shop, late) == ("expired", 0, 3750, [])
 
 
+async def test_money_that_never_counted_takes_nothing_else_off_the_desk(shop: Shop, till: Till) -> None:
+    placed = await buy(shop, method="alipay")
+    await pay(shop, placed, txn="X1", method="wxpay")
+    await pay(shop, placed, txn="P1", amount=400)
+    odd, _ = await shop.db.read(payments.receipts, placed.order.order_id)
+    await send(shop, placed, receipt_id=odd.receipt_id)
+    assert await state(shop, placed) == ("pending", 400, 0, ["paid_partly"])
+
+
 async def test_what_cannot_go_back_by_itself_waits_for_staff(shop: Shop) -> None:
     await add_product(shop, "steam", codes=5)
     await add_epay(shop)

@@ -51,6 +51,8 @@ ACTS = {
     "change_method": Act(2, "payable", {"pick": PICK, "method": st.sampled_from(["alipay", "wxpay"])}),
     "cancel": Act(2, "orders", {"pick": PICK}),
     "expire": Act(2, "orders", {"pick": PICK}),
+    "send_back": Act(3, "receipts", {"pick": PICK, "share": st.sampled_from(["whole", "part", "beyond"])}),
+    "hear_of_a_refund": Act(2, "payable", {"pick": PICK, "amount": st.sampled_from([100, 500, 5000]), "is_again": st.booleans()}),
     "reveal": Act(4, "orders", {"pick": PICK}),
     "confirm": Act(2, "payable", {"pick": PICK, "is_used": st.booleans()}),
     "deliver_by_hand": Act(2, "orders", {"pick": PICK}),

@@ -48,7 +48,13 @@ def state_of(db: Reader) -> dict[str, Any]:
     counts = {skus[c.sku_id]: (c.free, c.held, c.sold, c.void) for c in inventory.counts(db)}
     told: dict[str, Any] = {f"counts of {slug}": count for slug, count in counts.items() if any(count)}
     for no, o in found.items():
-        told[f"order {no}"] = (o.status, o.paid_minor, o.total_minor, {e.kind for e in orders.open_exceptions(db, o.order_id)})
+        told[f"order {no}"] = (
+            o.status,
+            o.paid_minor,
+            o.refunded_minor,
+            o.total_minor,
+            {e.kind for e in orders.open_exceptions(db, o.order_id)},
+        )
         told |= {f"attempt {a.attempt_no}": a.status for a in payments.attempts(db, o.order_id)}
     return {**told, "receipts": set(db.values("SELECT gateway_txn FROM receipts"))}
 
@@ -58,14 +64,14 @@ def expected(model: Model) -> dict[str, Any]:
     counts = {slug: model.counts(slug) for slug in model.goods}
     told: dict[str, Any] = {f"counts of {slug}": count for slug, count in counts.items() if any(count)}
     for no, o in model.orders.items():
-        told[f"order {no}"] = (o.status, o.paid, o.total, o.desk)
+        told[f"order {no}"] = (o.status, o.paid, o.refunded, o.total, o.desk)
         told |= {f"attempt {a.attempt_no}": a.status for a in o.attempts}
     return {**told, "receipts": set(model.receipts)}
 
 
 def moves_told(db: Reader) -> list[tuple[int, str]]:
     """(order, state) in the order of the events."""
-    names = ("placed", "paid", "delivering", "delivered", "expired", "cancelled")
+    names = ("placed", "paid", "delivering", "delivered", "expired", "cancelled", "refunded")
     sql = "SELECT object_id FROM events WHERE object_kind = 'order' AND name LIKE 'order.%' ORDER BY seq"
     whose = db.values(sql)
     sql = "SELECT name FROM events WHERE object_kind = 'order' AND name LIKE 'order.%' ORDER BY seq"

@@ -29,11 +29,12 @@ from tests.properties.acts import ACTS, GOODS, LIKELY, WANTS
 from tests.properties.looks import code_id_of, expected, form_of, moves_told, state_of
 from tests.properties.model import PAID, Model, ModelAttempt, ModelOrder, ModelReceipt
 from tests.properties.notices import notice
+from tests.properties.refunding import Refunding
 
 T = TypeVar("T")
 
 
-class Histories(RuleBasedStateMachine):
+class Histories(Refunding, RuleBasedStateMachine):
     """One shop's life."""
 
     def __init__(self, template: Path, epay: EpaySimulator):
@@ -46,6 +47,7 @@ class Histories(RuleBasedStateMachine):
         self.loop = asyncio.Runner()
         self.placed: dict[str, checkout.Placed] = {}
         self.wishes: dict[str, checkout.Checkout] = {}
+        self.told: list[tuple[str, str, int]] = []
         self.serial = 0
         self.shop: Shop | None = None
 
@@ -183,7 +185,7 @@ class Histories(RuleBasedStateMachine):
         order = self.some(pick)
         placed = self.placed[order.order_no]
         opened = self.run(deliver.order_of_link(self.shop, order.order_no, placed.token))
-        if not any(line.sold for line in order.lines):
+        if not any(line.sold for line in order.lines) or (order.paid and order.kept <= 0):
             with pytest.raises(Conflict):
                 self.run(deliver.reveal(self.shop, opened, BUYER, how="page"))
             return
@@ -265,7 +267,7 @@ class Histories(RuleBasedStateMachine):
         if order.status in PAID:
             with pytest.raises(Conflict):
                 self.run(work)
-        elif reference in self.model.receipts and order.paid < order.total:
+        elif reference in self.model.receipts and order.kept < order.total:
             with pytest.raises(Invalid):
                 self.run(work)
         else:

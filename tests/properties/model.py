@@ -6,7 +6,8 @@ It knows no database, no clock but the one it is told, and no lock: everything h
 from dataclasses import dataclass, field
 
 MINUTE = 60_000
-PAID = ("paid", "delivering", "delivered")
+PAID = ("paid", "delivering", "delivered", "refunded")
+UNFIT = {"paid_late", "paid_partly", "paid_over", "paid_twice"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class ModelAttempt:
     method: str
     status: str = "open"
     silent_txn: str = ""
+    ahead: dict[str, int] = field(default_factory=dict)
+    """Refunds by the vendor's number that were told of before the payment."""
 
 
 @dataclass
@@ -59,21 +62,36 @@ class ModelOrder:
     attempts: list[ModelAttempt]
     status: str = "pending"
     paid: int = 0
+    refunded: int = 0
+    mismatch: str = ""
+    """The transaction that stands on the desk as a mismatch."""
     desk: set[str] = field(default_factory=set)
 
     @property
     def owed(self) -> int:
         """What is still to be paid."""
-        return self.total - self.paid
+        return self.total - self.kept
+
+    @property
+    def kept(self) -> int:
+        """What was paid and did not go back."""
+        return self.paid - self.refunded
+
+    def put_mismatch(self, txn: str) -> None:
+        """A payment that does not fit; the first stands for those that follow."""
+        self.mismatch = self.mismatch if "mismatch" in self.desk else txn
+        self.desk.add("mismatch")
 
 
-@dataclass(frozen=True)
+@dataclass
 class ModelReceipt:
-    """Money that was recorded; a person who vouches knows the order, and maybe not the attempt."""
+    """Money that was recorded, and what went back of it; a person who vouches knows the order, and maybe not the attempt."""
 
     attempt_no: str
     amount: int
     is_vouched: bool = False
+    is_counted: bool = True
+    back: int = 0
 
 
 class Model:
@@ -88,6 +106,8 @@ class Model:
         self.orders: dict[str, ModelOrder] = {}
         self.receipts: dict[str, ModelReceipt] = {}
         """By transaction."""
+        self.elsewhere: dict[str, int] = {}
+        """Refunds that were made without us, by the vendor's number."""
         self.delivers_late = True
         self.is_sealed = False
 
@@ -122,22 +142,73 @@ class Model:
             is_of_order = known.is_vouched and self.attempt(known.attempt_no)[0] is order
             is_repeated = known.attempt_no == attempt_no or is_of_order
             if not is_repeated or known.amount != amount:
-                order.desk.add("mismatch")
+                order.put_mismatch(txn)
             return "repeated" if is_repeated else "refused"
         self.receipts[txn] = ModelReceipt(attempt_no, amount)
         attempt.status = "succeeded"
-        if method and attempt.method and method != attempt.method:
-            order.desk.add("mismatch")
-            return "new"
-        order.paid += amount
-        self._find(order)
+        self.receipts[txn].is_counted = not (method and attempt.method and method != attempt.method)
+        if not self.receipts[txn].is_counted:
+            order.put_mismatch(txn)
+        else:
+            order.paid += amount
+        is_ahead = self._take_ahead(order, attempt, txn)
+        if self.receipts[txn].is_counted:
+            self._find(order, is_ahead=is_ahead)
         return "new"
 
-    def _find(self, order: ModelOrder) -> None:
+    def _take_ahead(self, order: ModelOrder, attempt: ModelAttempt, txn: str) -> bool:
+        told, attempt.ahead = attempt.ahead, {}
+        for number, amount in told.items():
+            self._go_elsewhere(order, txn, number, amount)
+        return bool(told)
+
+    def hear_refund(self, attempt_no: str, number: str, amount: int) -> str:
+        """The vendor tells of a refund that was made without us; what the shop makes of it."""
+        order, attempt = self.attempt(attempt_no)
+        if number in self.elsewhere:
+            if self.elsewhere[number] != amount:
+                order.desk.add("refunded_elsewhere")
+            return "repeated"
+        of_it = [txn for txn, receipt in self.receipts.items() if receipt.attempt_no == attempt_no]
+        if of_it:
+            self._go_elsewhere(order, of_it[-1], number, amount)
+        elif number in attempt.ahead:
+            return "repeated"
+        else:
+            attempt.ahead[number] = amount
+            order.desk.add("refunded_elsewhere")
+        return "noted"
+
+    def _go_elsewhere(self, order: ModelOrder, txn: str, number: str, amount: int) -> None:
+        amount = min(amount, self.receipts[txn].amount - self.receipts[txn].back)
+        if amount:
+            self.elsewhere[number] = amount
+            self.send_back(order, txn, amount)
+        order.desk.add("refunded_elsewhere")
+
+    def send_back(self, order: ModelOrder, txn: str, amount: int) -> None:
+        """So much of a receipt went back."""
+        receipt = self.receipts[txn]
+        receipt.back += amount
+        if receipt.is_counted:
+            order.refunded += amount
+        if order.status in PAID and order.status != "refunded" and order.kept < order.total:
+            order.status = "refunded"
+            order.desk -= {"sealed", "short_of_stock", "delivery_failed"}
+            for line in order.lines:
+                self.free[line.good.slug] |= set(line.held)
+                line.held = []
+        if receipt.back == receipt.amount and order.mismatch == txn:
+            order.desk.discard("mismatch")
+        due = order.total if order.status in PAID else 0
+        if order.kept == due or (order.status == "refunded" and order.kept < due):
+            order.desk -= UNFIT
+
+    def _find(self, order: ModelOrder, *, is_ahead: bool = False) -> None:
         if order.status in PAID:
             order.desk.add("paid_twice")
-        elif order.paid < order.total:
-            order.desk.add("paid_partly")
+        elif order.kept < order.total:
+            order.desk |= set() if is_ahead else {"paid_partly"}
         elif order.status == "pending":
             self._pay(order)
         elif self.delivers_late and self._can_hold_again(order):
@@ -149,10 +220,10 @@ class Model:
     def confirm(self, order_no: str, txn: str) -> str:
         """A person vouches for the rest; the state then."""
         order = self.orders[order_no]
-        if order.paid < order.total:
-            self.receipts[txn] = ModelReceipt(order.attempts[-1].attempt_no, order.total - order.paid, is_vouched=True)
+        if order.kept < order.total:
+            self.receipts[txn] = ModelReceipt(order.attempts[-1].attempt_no, order.owed, is_vouched=True)
             order.attempts[-1].status = "succeeded"
-            order.paid = order.total
+            order.paid += order.owed
         if order.status != "pending":
             if not self._can_hold_again(order):
                 order.desk.add("paid_late")
@@ -230,7 +301,7 @@ class Model:
     def _pay(self, order: ModelOrder) -> None:
         order.status = "paid"
         order.desk.discard("paid_partly")
-        if order.paid > order.total:
+        if order.kept > order.total:
             order.desk.add("paid_over")
         if self.is_sealed and any(line.held for line in order.lines):
             order.desk.add("sealed")

@@ -197,7 +197,8 @@ def _fits(order: Order, receipt: Receipt) -> bool:
     over = order.kept_minor - (order.total_minor if order.status in ("paid", "delivering", "delivered") else 0)
     if order.status == "refunded":
         return order.kept_minor < order.total_minor
-    return over == 0 or (over > 0 and rules.amount_of(receipt, over) == 0)
+    is_too_small = over > 0 and receipt.counted_minor > 0 and rules.amount_of(receipt, over) == 0
+    return over == 0 or is_too_small
 
 
 def adopt(tx: Tx, receipt: Receipt, word: RefundWord) -> Refund | None:

@@ -78,7 +78,7 @@ def test_a_gateways_rules_are_set_one_by_one(terminal: Terminal) -> None:
     ("args", "said"),
     [
         (("BAD NAME", *EPAY, "--option", "key=k1234567"), "name: "),
-        (("e", "--type", "nope"), "There is no gateway type nope; there is: epay"),
+        (("e", "--type", "nope"), "There is no gateway type nope; there is: alipay, "),
         (("e",), "A new account needs --type"),
         (("e", *EPAY), "key: This is needed."),
         (("e", *EPAY, "--option", "key="), "key: This is needed."),

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from kashop.web.admin import event_words, words
+from kashop.web.admin import desk_words, event_words, words
 from tests.house import tree
 
 COMPOSED = {
@@ -55,6 +55,20 @@ def test_every_event_has_its_word_and_its_group() -> None:
     assert not nameless, f"give them words in web/admin/event_words.py: {nameless}"
     grouped = {name for group in event_words.GROUPS for name in event_words.names_of(group)}
     assert not found.keys() - grouped, "give them a group in web/admin/event_words.py"
+
+
+def test_every_reason_of_a_callback_has_its_word() -> None:
+    """What a gateway of the box, or the shop, finds wrong with a callback is said in words in the inbox."""
+    reasons = {reason for path in tree.sources() for reason in rejections(path.read_text(encoding="utf-8"))}
+    assert len(reasons) > 8
+    assert not sorted(reasons - desk_words.CALLBACK_REASON.keys()), "give them words in web/admin/desk_words.py"
+
+
+def rejections(source: str) -> Iterator[str]:
+    """The literal reasons of `Rejected("…")` and of the inbox's own refusals."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Rejected", "_Refused"):
+            yield from (a.value for a in node.args[-1:] if isinstance(a, ast.Constant) and isinstance(a.value, str))
 
 
 def test_every_fact_of_an_event_has_its_word() -> None:

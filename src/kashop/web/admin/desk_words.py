@@ -14,6 +14,13 @@ CALLBACK_REASON = {
     "unknown_attempt": "It is about a payment that was not begun with this account",
     "attempt_of_other_account": "It is about a payment that was begun with another account",
     "account_broken": "The account's options cannot be used: mend them",
+    "not_ours": "It is genuine and about nothing of this shop",
+    "attempt": "It does not name the payment that it is about",
+    "transaction": "It does not name its own number",
+    "no_callbacks": "This gateway never calls: staff confirm its payments",
+    "certificate_expired": "The gateway's certificate had expired",
+    "certificate_host": "The gateway's certificate is from another place",
+    "certificate_unknown": "The gateway's certificate is not known",
     "amount": "It tells no amount, or another one than before",
     "transaction_of_other_order": "The payment has already paid another order",
     "currency": "Another currency",
@@ -32,6 +39,25 @@ CALLBACK_REASON = {
     "refund_of_other_order": "It is about a refund of another order",
 }
 """Why a callback was judged as it was, by the stable word that is stored."""
+
+OWN_REASONS = (
+    "delivered from stock by staff",
+    "paid; the rest is delivered by hand",
+    "held again: it waits for the vault",
+    "paid in full",
+    "delivered",
+    "the vault is unsealed",
+    "nothing is left to deliver",
+    "late payment: delivered from stock, by the shop's policy",
+    "late payment: held from stock until the vault is unsealed, by the shop's policy",
+    "the payment is not what was asked for",
+    "the order was paid already",
+    "more was paid than the order costs",
+    "the payment came too late",
+    "the order was not paid in full",
+    "refunded at the gateway, not by this shop",
+)
+"""Why kashop itself closed an exception or sent money back: stored in English, read in everybody's language."""
 
 SAID = {
     "taken_on": "This is yours now.",

@@ -287,6 +287,7 @@ _KINDS = {
     "verdict": VERDICT,
     "callback_reason": desk_words.CALLBACK_REASON,
     "desk_age": desk_words.DESK_AGE,
+    "own_reason": {reason: reason for reason in desk_words.OWN_REASONS},
     "source": SOURCE,
     "event": {**event_words.EVENTS, **EVENT},
     "event_group": event_words.GROUP_WORDS,

@@ -20,7 +20,7 @@ from kashop.shop import Shop
 from kashop.web.storefront.visitor import device_of
 from tests.admin.desk import Desk
 from tests.cast import BUYER, TestClock, add_product, order
-from tests.gateways.counter import BEHAVIOURS, add_counter
+from tests.gateways.counter import BEHAVIOURS, COUNTER, add_counter
 
 STAFF = Visitor(is_staff=True)
 
@@ -53,13 +53,11 @@ async def test_only_what_fits_is_offered(shop: Shop) -> None:
 
 async def test_an_account_is_offered_in_its_own_currency(shop: Shop) -> None:
     await add_product(shop, "steam", codes=3)
-    await add_counter(shop, "abroad", AccountRules(currency="EUR", rate="0.13"))
-    assert await offered(shop, 1250) == [], "the type takes CNY and USD"
-    account = await shop.db.read(payments.find_gateway, "abroad")
-    assert account is not None
-    await gateways.configure(
-        shop, "abroad", type="counter", options={}, actor=CLI, rules=AccountRules(currency="USD", rate="0.1401")
-    )
+    await add_counter(shop, "abroad")
+    shop.plugins._gateways["counter"] = ("counter", msgspec.structs.replace(COUNTER, currencies=("USD",)))
+    assert await offered(shop, 1250) == [], "the type takes USD alone"
+    rules = AccountRules(currency="USD", rate="0.1401")
+    await gateways.configure(shop, "abroad", type="counter", options={}, actor=CLI, rules=rules)
     assert await offered(shop, 1250) == [("alipay", "abroad")]
 
 
@@ -93,6 +91,25 @@ async def test_a_method_stands_once_for_accounts_that_cost_the_same(shop: Shop) 
     await add_counter(shop, "dear", AccountRules(fee="added", fee_bp=60), methods="alipay")
     assert await offered(shop, 1250) == [("alipay", "one", "two"), ("wxpay", "one"), ("alipay", "dear")]
     assert await offered(shop, 2001) == [("alipay", "two"), ("alipay", "dear")]
+
+
+async def test_a_transfer_that_staff_confirm_stands_for_no_gateway(shop: Shop) -> None:
+    await add_product(shop, "steam", codes=3)
+    await add_counter(shop, "down", mood="refuses")
+    payee = {"payee": "Zhang San", "account": "zhang@example.com", "methods": "alipay"}
+    rules = AccountRules(spread_minor=99)
+    await gateways.configure(shop, "by-hand", type="transfer", options=payee, actor=CLI, rules=rules)
+    assert await offered(shop, 1250) == [("alipay", "down"), ("alipay", "by-hand")]
+    placed = await order(shop, "steam", gateway="down", method="alipay")
+    assert len(await shop.db.read(payments.attempts, placed.order.order_id)) == 1
+    changed = await attempts.change(shop, placed.order, gateway="by-hand", method="alipay", actor=BUYER)
+    assert (changed.kind, 1250 < changed.amount_minor <= 1349) == ("transfer", True)
+    async with browser(shop) as site:
+        page = (await site.get(f"/o/{placed.order.order_no}?k={placed.token}")).text
+    assert f"<code>{payee['account']}</code>" in page
+    assert f'data-copy="{payee["payee"]}"' in page
+    assert "Pay exactly this amount, to the last digit" in page
+    assert f'class="price">CN¥{changed.amount_minor / 100:.2f}<' in page
 
 
 async def test_the_next_account_takes_what_the_first_cannot_begin(shop: Shop) -> None:

@@ -63,6 +63,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     account_label: str
     terms: AccountRules
     """What it costs the buyer, and the bounds of all accounts that stand behind it."""
+    is_manual: bool = False
+    """Staff say what arrived: not the same to a buyer as a gateway that says so at once."""
     others: tuple[str, ...] = ()
     """Further accounts that take the same way to pay at the same price."""
 
@@ -77,19 +79,16 @@ def on_offer(shop: Shop, accounts: Sequence[GatewayAccount], wanted: Basket, vis
     for account in _in_order(shop, accounts):
         if _fits(shop, account, wanted, visitor):
             kind, terms = shop.plugins.gateway_types[account.type], rules.rules_of(account)
-            for method in methods(account, kind):
-                _add(
-                    found,
-                    Choice(
-                        gateway=account.name, method=method.name, label=method.label, account_label=account.label, terms=terms
-                    ),
-                )
+            for m in methods(account, kind):
+                choice = Choice(gateway=account.name, method=m.name, label=m.label, account_label=account.label, terms=terms)
+                _add(found, msgspec.structs.replace(choice, is_manual=kind.is_manual))
     return found
 
 
 def _add(found: list[Choice], new: Choice) -> None:
     for n, known in enumerate(found):
-        if new.method and known.method == new.method and rules.is_alike(known.terms, new.terms):
+        is_same = new.method and (known.method, known.is_manual) == (new.method, new.is_manual)
+        if is_same and rules.is_alike(known.terms, new.terms):
             bounds = (known.terms.most_minor, new.terms.most_minor)
             terms = msgspec.structs.replace(
                 known.terms,
@@ -117,9 +116,9 @@ def chosen(
     terms = rules.rules_of(named)
     alike = [named]
     if method:
-        alike += [
-            a for a in accounts if a != named and method in _method_names(shop, a) and rules.is_alike(terms, rules.rules_of(a))
-        ]
+        others = [a for a in accounts if a is not named and method in _method_names(shop, a)]
+        others = [a for a in others if _is_manual(shop, a) == _is_manual(shop, named)]
+        alike += [a for a in others if rules.is_alike(terms, rules.rules_of(a))]
     fit = [a.gateway_id for a in _in_order(shop, alike, keep=True) if _fits(shop, a, wanted, visitor)]
     if not fit:
         raise _refused("gateway")
@@ -161,3 +160,8 @@ def takes_currency(shop: Shop, account: GatewayAccount) -> bool:
 def _method_names(shop: Shop, account: GatewayAccount) -> set[str]:
     kind = shop.plugins.gateway_types.get(account.type)
     return {m.name for m in methods(account, kind)} if kind else set()
+
+
+def _is_manual(shop: Shop, account: GatewayAccount) -> bool:
+    kind = shop.plugins.gateway_types.get(account.type)
+    return kind is not None and kind.is_manual

@@ -218,7 +218,7 @@ def find_elsewhere(tx: Tx, receipt: Receipt, gateway_refund: str, amount_minor: 
     left = rules.rest(receipt, refunds)
     amount = min(amount_minor or left, left)
     told = {"txn": receipt.gateway_txn, "amount": amount_minor or left, "currency": receipt.currency}
-    if not gateway_refund and any(r.way == "elsewhere" and amount_minor in (0, r.amount_minor) for r in refunds):
+    if not gateway_refund and any(not amount_minor or (r.way == "elsewhere" and r.amount_minor == amount_minor) for r in refunds):
         return False
     if amount < (amount_minor or 1):
         told["why"] = "beyond"

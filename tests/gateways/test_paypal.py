@@ -347,7 +347,8 @@ async def test_a_statement_of_several_pages(stage: Stage, paypal: PayPalSimulato
 async def test_the_self_test_tells_a_good_account_from_a_bad_one(stage: Stage, paypal: PayPalSimulator) -> None:
     paypal.webhook_url = "https://shop.example/pay/paypal/callback"
     findings = await at(stage, paypal).test()
-    assert [f.subject for f in findings if not f.is_ok] == ["Clock"], "the stage's clock stands"
+    assert len(findings) == 5
+    assert all(f.is_ok for f in findings), findings
     wrong = await at(stage, paypal, client_secret="ANOTHER-SECRET-0001").test()
     assert [f.subject for f in wrong if not f.is_ok] == ["Client ID and secret"]
     unknown = await at(stage, paypal, webhook_id="WHOTHER0000000001").test()

@@ -159,7 +159,7 @@ async def test_a_dispute_is_put_on_the_desk(paypal: Street) -> None:
 async def test_the_account_tests_well(paypal: Street) -> None:
     await paypal.buy()  # the simulated merchant's webhook is where his shop is
     findings = await gateways.test(paypal.shop, ACCOUNT)
-    assert len(findings) == 6
+    assert len(findings) == 5
     assert all(f.is_ok for f in findings), findings
 
 

@@ -315,7 +315,8 @@ async def test_a_statement_of_many_pages(stage: Stage, stripe: StripeSimulator) 
 async def test_the_self_test_tells_a_good_account_from_a_bad_one(stage: Stage, stripe: StripeSimulator) -> None:
     stripe.webhook_url = "https://shop.example/pay/stripe/callback"
     findings = await at(stage, stripe).test()
-    assert [f.subject for f in findings if not f.is_ok] == ["Clock"], "the stage's clock stands"
+    assert len(findings) == 5
+    assert all(f.is_ok for f in findings), findings
     other = StripeGateway({**stripe.options(), "secret_key": "sk_test_another0001"}, stage.ctx)
     assert [f.subject for f in await other.test() if not f.is_ok] == ["Secret key"]
     stripe.webhook_url = "https://elsewhere.example/pay/stripe/callback"

@@ -120,7 +120,7 @@ async def test_another_use_of_the_same_stripe_account_is_none_of_ours(stripe: St
 async def test_the_account_tests_well(stripe: Street) -> None:
     await stripe.buy()  # the simulated merchant's endpoint is where his shop is
     findings = await gateways.test(stripe.shop, ACCOUNT)
-    assert len(findings) == 6
+    assert len(findings) == 5
     assert all(f.is_ok for f in findings), findings
 
 

@@ -6,7 +6,6 @@ Always true: secret and token travel only in headers, and stand in nothing that 
 import json
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from kashop.bundled.pay_paypal.options import Account
@@ -33,8 +32,6 @@ class PayPalApi:
         self._token_until = 0
         self.scopes = ""
         """What the token allows, as PayPal says it."""
-        self.clock_gap = 0
-        """Milliseconds that PayPal's clock was ahead of ours in its last answer."""
 
     async def get(self, path: str, params: Mapping[str, str] | None = None, *, limit: int = 256 * 1024) -> dict[str, Any]:
         """The object at a path. Raises GatewayFailed, PayPalRefused."""
@@ -83,7 +80,6 @@ class PayPalApi:
             raise GatewayFailed(failed.problem, is_unclear=failed.is_unclear) from None
 
     def _object(self, reply: HttpReply) -> dict[str, Any]:
-        self._look_at_clock(reply)
         if reply.status >= 500:
             raise GatewayFailed(f"PayPal answered with HTTP {reply.status}", is_unclear=True)
         if reply.status in (200, 201):
@@ -108,10 +104,3 @@ class PayPalApi:
         words = f"{message} ({', '.join([name, *sorted(issues)])}; {said.get('debug_id') or reply.status})"
         problem = scrubbed(words, self._account.secret, self._token)
         return PayPalRefused(problem, status=reply.status, name=name, issues=issues)
-
-    def _look_at_clock(self, reply: HttpReply) -> None:
-        try:
-            theirs = parsedate_to_datetime(reply.headers.get("date", ""))
-            self.clock_gap = int(theirs.timestamp() * 1000) - self._ctx.clock.now()
-        except ValueError:
-            self.clock_gap = 0

@@ -148,7 +148,7 @@ class PayPalGateway:
         return await statement.of_day(day, self._api, self._captures, now=self._ctx.clock.now())
 
     async def test(self) -> list[Finding]:
-        """Credentials, clock, webhook and reports."""
+        """Credentials, webhook and reports."""
         return await selftest.findings(self._api, self._account.webhook_id, self._ctx.base_url)
 
     async def _find(self, intent: Intent) -> dict[str, Any] | None:

@@ -1,14 +1,14 @@
-"""The self-test of a PayPal account: credentials, clock, the webhook that is to call us, the permission to read reports."""
+"""The self-test of a PayPal account: credentials, the webhook that is to call us, the permission to read reports."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from kashop.bundled.pay_paypal.client import PayPalApi, PayPalRefused
 from kashop.bundled.pay_paypal.events import NEEDED
-from kashop.plugins.api import MINUTE, Finding, GatewayFailed, _
+from kashop.plugins.api import Finding, GatewayFailed, _
 
 REPORTS = "reporting/search/read"
-ANSWERS, CREDENTIALS, CLOCK = _("Gateway answers"), _("Client ID and secret"), _("Clock")
+ANSWERS, CREDENTIALS = _("Gateway answers"), _("Client ID and secret")
 WEBHOOK, EVENTS, STATEMENTS = _("Webhook"), _("Events of the webhook"), _("Statements")
 
 
@@ -20,16 +20,10 @@ async def findings(api: PayPalApi, webhook_id: str, base_url: str) -> list[Findi
         return [Finding(subject=ANSWERS, is_ok=True), Finding(subject=CREDENTIALS, is_ok=False, advice=no.problem)]
     except GatewayFailed as failed:
         return [Finding(subject=ANSWERS, is_ok=False, advice=failed.problem)]
-    known = [Finding(subject=ANSWERS, is_ok=True), Finding(subject=CREDENTIALS, is_ok=True), _clock(api.clock_gap)]
+    known = [Finding(subject=ANSWERS, is_ok=True), Finding(subject=CREDENTIALS, is_ok=True)]
     may_read = REPORTS in api.scopes
     advice = "" if may_read else _("Switch on Transaction search in the app's features; it may take hours until PayPal knows.")
     return [*known, *await _webhook(api, webhook_id, base_url), Finding(subject=STATEMENTS, is_ok=may_read, advice=advice)]
-
-
-def _clock(gap: int) -> Finding:
-    is_right = abs(gap) <= 2 * MINUTE
-    advice = "" if is_right else _("This machine's clock differs from PayPal's by minutes: set it.")
-    return Finding(subject=CLOCK, is_ok=is_right, advice=advice)
 
 
 async def _webhook(api: PayPalApi, webhook_id: str, base_url: str) -> list[Finding]:

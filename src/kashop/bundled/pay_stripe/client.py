@@ -4,7 +4,6 @@ Always true: the key travels only in a header, and stands in nothing that is rai
 """
 
 from collections.abc import AsyncIterator, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from kashop.bundled.pay_stripe.options import Account
@@ -33,8 +32,6 @@ class StripeApi:
     def __init__(self, account: Account, ctx: Context):
         self._account = account
         self._ctx = ctx
-        self.clock_gap = 0
-        """Milliseconds that Stripe's clock was ahead of ours in its last answer."""
 
     async def get(self, path: str, params: Mapping[str, str] | None = None, *, limit: int = 256 * 1024) -> dict[str, Any]:
         """The object at a path below /v1/. Raises GatewayFailed, StripeRefused."""
@@ -72,7 +69,6 @@ class StripeApi:
         return {"Authorization": f"Bearer {self._account.key}", "Stripe-Version": API_VERSION}
 
     def _object(self, reply: HttpReply) -> dict[str, Any]:
-        self._look_at_clock(reply)
         if reply.status >= 500:
             raise GatewayFailed(f"Stripe answered with HTTP {reply.status}", is_unclear=True)
         if reply.status == 200:
@@ -94,13 +90,6 @@ class StripeApi:
         words = f"{error.get('message') or ''} ({code or kind or reply.status})"
         problem = scrubbed(words, self._account.key, self._account.webhook_secret)
         return StripeRefused(problem, status=reply.status, type=kind, code=code)
-
-    def _look_at_clock(self, reply: HttpReply) -> None:
-        try:
-            theirs = parsedate_to_datetime(reply.headers.get("date", ""))
-            self.clock_gap = int(theirs.timestamp() * 1000) - self._ctx.clock.now()
-        except ValueError:
-            self.clock_gap = 0
 
 
 def encoded(params: Mapping[str, Any]) -> dict[str, str]:

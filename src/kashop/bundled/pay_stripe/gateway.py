@@ -135,7 +135,7 @@ class StripeGateway:
         return await statement.of_day(day, self._api, self._payments, now=self._ctx.clock.now())
 
     async def test(self) -> list[Finding]:
-        """Key, mode, clock and webhook endpoint."""
+        """Key, mode and webhook endpoint."""
         return await selftest.findings(self._api, self._ctx.base_url)
 
 

@@ -1,14 +1,14 @@
-"""The self-test of a Stripe account: key, mode, clock, and the webhook endpoint that is to call us. Moves no money."""
+"""The self-test of a Stripe account: key, mode, and the webhook endpoint that is to call us. Moves no money."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from kashop.bundled.pay_stripe.client import StripeApi, StripeRefused
 from kashop.bundled.pay_stripe.events import NEEDED
-from kashop.plugins.api import MINUTE, Finding, GatewayFailed, _
+from kashop.plugins.api import Finding, GatewayFailed, _
 
 ANSWERS, KEY, TAKES = _("Gateway answers"), _("Secret key"), _("May take payments")
-CLOCK, ENDPOINT, EVENTS = _("Clock"), _("Webhook endpoint"), _("Events of the endpoint")
+ENDPOINT, EVENTS = _("Webhook endpoint"), _("Events of the endpoint")
 
 
 async def findings(api: StripeApi, base_url: str) -> list[Finding]:
@@ -30,15 +30,7 @@ async def findings(api: StripeApi, base_url: str) -> list[Finding]:
     takes = about.get("charges_enabled") is True
     advice = "" if takes else _("Stripe has not opened this account for payments yet: finish its activation in the Dashboard.")
     opened = Finding(subject=TAKES, is_ok=takes, advice=advice)
-    return [Finding(subject=ANSWERS, is_ok=True), known, opened, _clock(api.clock_gap), *await _endpoint(api, base_url)]
-
-
-def _clock(gap: int) -> Finding:
-    is_right = abs(gap) <= 2 * MINUTE
-    advice = (
-        "" if is_right else _("This machine's clock differs from Stripe's by minutes: callbacks are refused as too old. Set it.")
-    )
-    return Finding(subject=CLOCK, is_ok=is_right, advice=advice)
+    return [Finding(subject=ANSWERS, is_ok=True), known, opened, *await _endpoint(api, base_url)]
 
 
 async def _endpoint(api: StripeApi, base_url: str) -> list[Finding]:

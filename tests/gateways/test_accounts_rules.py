@@ -7,7 +7,9 @@ from kashop.lib.actor import CLI
 from kashop.lib.errors import Conflict
 from kashop.orders import reads as orders
 from kashop.payments import reads as payments
-from kashop.payments.rules import AccountRules, Asked, admits, bill, counted, first_odd
+from kashop.payments.rows import Attempt
+from kashop.payments.rules import AccountRules, Asked, admits, bill, counted, first_odd, flaw
+from kashop.payments.types import Notice
 from kashop.shop import Shop
 from tests.cast import EPAY, add_epay, add_product, call_back, epay_notice, order
 
@@ -106,3 +108,28 @@ async def test_rules_stay_when_an_account_is_switched(shop: Shop) -> None:
     account = await shop.db.read(payments.find_gateway, "epay-main")
     assert account is not None
     assert account.rules == '{"fee":"added","fee_bp":200}'
+
+
+@pytest.mark.parametrize(
+    ("amount", "coin", "coins", "tolerance", "expected"),
+    [
+        *((1250, "USDT", "1.78", 0, ""), (1250, "usdt", "1.78", 0, ""), (1250, "", "1.78", 0, ""), (1250, "USDT", "", 0, "")),
+        *((1250, "USDT", "1.7799", 0, "coin"), (1250, "USDT", "1.7799", 13, ""), (1250, "TRX", "1.78", 0, "coin")),
+        *(
+            (625, "USDT", "0.89", 0, ""),
+            (625, "USDT", "0.88", 0, "coin"),
+            (2500, "USDT", "3.56", 0, ""),
+            (2500, "USDT", "1.78", 0, "coin"),
+        ),
+    ],
+)
+def test_coins_bear_out_the_amount_that_is_claimed(amount: int, coin: str, coins: str, tolerance: int, expected: str) -> None:
+    asked = attempt(amount_minor=1250, tolerance_minor=tolerance, coin="USDT", coin_amount="1.78")
+    told = Notice(state="paid", attempt_no="A1", amount_minor=amount, currency="CNY", coin=coin, coin_amount=coins)
+    assert flaw(asked, told) == expected
+
+
+def attempt(**over: object) -> Attempt:
+    """An attempt whose every other column says nothing."""
+    blank = {name: "" if kind is str else 0 for name, kind in Attempt.__annotations__.items()}
+    return Attempt(**{**blank, "currency": "CNY", **over})

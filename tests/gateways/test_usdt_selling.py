@@ -8,6 +8,7 @@ import pytest
 from kashop.flows import confirm
 from kashop.lib.actor import CLI
 from kashop.orders import reads as orders
+from kashop.orders import writes as order_writes
 from kashop.payments import reads as payments
 from kashop.plugins.kit.simulators.bepusdt import BepusdtSimulator
 from kashop.plugins.kit.simulators.tokenpay import TokenpaySimulator
@@ -104,6 +105,26 @@ async def test_staff_confirm_what_only_the_gateways_page_shows(data: Path) -> No
         assert await desk(usdt, placed.order.order_id) == []
         assert await usdt.pay(placed) == [OK], "the same hash: the same payment"
         assert len(await usdt.shop.db.read(payments.receipts, placed.order.order_id)) == 1
+
+
+async def test_what_staff_dismissed_does_not_come_back(data: Path) -> None:
+    async with street(data, EpusdtSimulator) as usdt:
+        placed = await usdt.buy()
+        await usdt.pay(placed, lose=True)
+        await usdt.query(placed)
+        (entry,) = await usdt.shop.db.read(orders.open_exceptions, placed.order.order_id)
+        await usdt.shop.db.write(order_writes.close_by_hand, entry.exception_id, CLI, reason="it was a test")
+        assert await usdt.query(placed) == "unknown"
+        assert await desk(usdt, placed.order.order_id) == []
+        assert await usdt.status(placed) == "pending"
+
+
+async def test_a_hash_of_88_letters_can_be_confirmed(data: Path) -> None:
+    async with street(data, EpusdtSimulator) as usdt:
+        placed = await usdt.buy()
+        txn = "5VERv8NMvzbJMEkV8xnrLkEaWRtSz9CosKDYjCJjBRnbJLgp8uirBgmQpjKhoR4tjF3ZpRzrFmBV6UjKdiSZkQUW"
+        await confirm.confirm(usdt.shop, placed.order.order_no, reference=txn, note="seen on the chain", actor=CLI)
+        assert await usdt.status(placed) == "delivered"
 
 
 async def test_a_transaction_pays_one_order_only(data: Path) -> None:

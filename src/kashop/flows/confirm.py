@@ -30,6 +30,8 @@ from kashop.settings import Settings
 from kashop.shop import Shop
 
 KIND = "orders.confirm"
+MOST_REFERENCE = 128
+"""A transaction of Solana has 88 letters."""
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -94,8 +96,8 @@ _EVENT = "payment.confirmed"
 
 
 def _checked(word: Word) -> Word:
-    if not 0 < len(word.reference) <= 64:
-        raise Invalid.of("reference", "Write the payment's number: 1 to 64 characters.")
+    if not 0 < len(word.reference) <= MOST_REFERENCE:
+        raise Invalid.of("reference", "Write the payment's number: 1 to 128 characters.")
     if not word.note:
         raise Invalid.of("note", "Say how you know that it was paid.")
     return word

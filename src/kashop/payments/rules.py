@@ -155,8 +155,7 @@ def _is_enough(attempt: Attempt, notice: Notice) -> bool:
     """Whether the coins that were sent are of the kind that was asked for, and no fewer than the amount claims."""
     asked, sent = Decimal(attempt.coin_amount), Decimal(notice.coin_amount)
     is_same = not notice.coin or not attempt.coin or notice.coin.casefold() == attempt.coin.casefold()
-    claimed = min(notice.amount_minor, attempt.amount_minor)
-    return is_same and sent * attempt.amount_minor >= asked * (claimed - attempt.tolerance_minor)
+    return is_same and sent * attempt.amount_minor >= asked * (notice.amount_minor - attempt.tolerance_minor)
 
 
 def next_query(attempt: Attempt, now: int) -> int | None:

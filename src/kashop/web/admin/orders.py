@@ -105,7 +105,10 @@ async def confirm(request: AnyRequest, order_no: FromPath[str]) -> Response[byte
     """Vouch that the rest was paid (补单)."""
     form = form_of(request)
     try:
-        reference, note = form.text("reference", most=64, least=1), form.text("confirm_note", most=500, least=1)
+        reference, note = (
+            form.text("reference", most=confirming.MOST_REFERENCE, least=1),
+            form.text("confirm_note", most=500, least=1),
+        )
         gateway, file = form.text("gateway", most=64), form.files.get("evidence")
         form.done()
         word = {"reference": reference, "note": note, "gateway": gateway, "file": file.data if file else None}

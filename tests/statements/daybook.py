@@ -73,7 +73,9 @@ class DaybookGateway:
         return self._book.days.get(day)
 
 
-async def open_book(shop: Shop, *, states: bool = True, is_manual: bool = False, name: str = "book") -> Daybook:
+async def open_book(
+    shop: Shop, *, states: bool = True, states_refunds: bool = True, is_manual: bool = False, name: str = "book"
+) -> Daybook:
     """A book, and an account `name` of its vendor."""
     book = Daybook()
     kind = GatewayType(
@@ -84,6 +86,7 @@ async def open_book(shop: Shop, *, states: bool = True, is_manual: bool = False,
         options=(),
         make=lambda _options, _ctx: DaybookGateway(book),
         states=states,
+        states_refunds=states_refunds,
         is_manual=is_manual,
     )
     shop.plugins._gateways[kind.type] = ("practice", kind)

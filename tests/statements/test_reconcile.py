@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from kashop.analytics import INVARIANTS
-from kashop.flows import reconcile, settle
+from kashop.flows import reconcile, refunds, settle
 from kashop.lib.actor import CLI, SYSTEM, Actor
 from kashop.lib.errors import Conflict, Invalid
 from kashop.orders import reads as orders
@@ -204,3 +204,20 @@ async def test_a_difference_follows_its_entry_on_the_desk(shop: Shop, clock: Tes
     assert await open_kinds(shop) == []
     found = await shop.db.read(differences.get_difference, 1)
     assert found.reason == "the vendor's rounding"
+
+
+@pytest.mark.parametrize("states_refunds", [True, False])
+async def test_a_refund_is_missed_only_where_refunds_are_stated(shop: Shop, clock: TestClock, states_refunds: bool) -> None:
+    await add_product(shop, "steam", codes=2)
+    book = await open_book(shop, states_refunds=states_refunds)
+    placed, attempt_no = await buy(shop)
+    await receive(shop, attempt_no, "T1")
+    wish = refunds.Wish(reason="broken", is_recorded=True, reference="by hand")
+    await refunds.refund(shop, placed.order.order_no, wish, CLI)  # type: ignore[attr-defined]
+    sql = "UPDATE refunds SET way = 'gateway'"
+    await shop.db.write(lambda tx: tx.run(sql))
+    book.pay(attempt_no)
+    book.days[DAY + dt.timedelta(days=1)] = []
+    for _ in range(3):
+        await go_on(shop, clock, hours=24)
+    assert ("refund_missing" in await open_kinds(shop)) is states_refunds

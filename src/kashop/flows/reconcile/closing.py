@@ -101,13 +101,20 @@ async def _look_back(shop: Shop, day: Day) -> int:
         after = receipts[-1].receipt_id
         drafts = [rules.missing_receipt(day, receipt) for receipt in receipts]
         opened += await shop.db.write(differences.open_differences, drafts, SYSTEM)
-    after = 0
+    account = await shop.db.read(payments.get_gateway, day.gateway_id)
+    kind = shop.plugins.gateway_types.get(account.type)
+    if kind is None or kind.states_refunds:  # a vendor that lists payments alone says nothing about refunds
+        opened += await _look_for_refunds(shop, day)
+    await shop.db.write(_looked_back, account, day, opened)
+    return opened
+
+
+async def _look_for_refunds(shop: Shop, day: Day) -> int:
+    opened = after = 0
     while refunds := await shop.db.read(reads.unstated_refunds, day, after=after, limit=CHUNK):
         after = refunds[-1].refund_id
         drafts = [rules.missing_refund(day, refund) for refund in refunds]
         opened += await shop.db.write(differences.open_differences, drafts, SYSTEM)
-    account = await shop.db.read(payments.get_gateway, day.gateway_id)
-    await shop.db.write(_looked_back, account, day, opened)
     return opened
 
 

@@ -76,6 +76,7 @@ def make_app(shop: Shop, *, runner: Runner | None = None, live: Live | None = No
         "panel": panel,
         "supplier_page": SupplierPage(shop, pages, is_strict=is_strict),
         "wizards": Wizards(shop.clock, shop.config.data / "spool"),
+        "statement_files": Wizards(shop.clock, shop.config.data / "spool"),
         "kept_forms": KeptForms(shop.clock),
         "live": live or Live(shop),
         "ready": Ready(shop.clock),

@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,12 @@ import uvicorn
 from playwright.sync_api import Browser, Page
 
 from kashop.app import make_app
-from kashop.flows import checkpoint, gateways, second_person, supply
+from kashop.flows import checkpoint, gateways, reconcile, second_person, supply
 from kashop.lib.actor import CLI, SYSTEM, Actor
 from kashop.orders import writes
+from kashop.payments.statements import rules as statements
+from kashop.payments.statements import writes as statement_writes
+from kashop.payments.statements.types import Line
 from kashop.settings.config import load
 from kashop.shop import Shop
 from kashop.supply import writes as supply_writes
@@ -53,6 +57,9 @@ PAGES = (
     "/gateways",
     "/gateways/epay-main",
     "/gateways/new/practice",
+    "/statements",
+    "/statements/epay-main/2026-10-31",
+    "/statements/upload/epay-main",
     "/settings",
     "/notices",
     "/staff",
@@ -128,6 +135,7 @@ async def _fill(shop: Shop) -> tuple[str, int]:
     await order(shop, "steam", 1)
     await _supply(shop)
     await codes_of(shop, placed)
+    await _state(shop)
     await checkpoint.make(shop)
     sold = await shop.db.read(lambda db: db.value("SELECT min(code_id) FROM codes WHERE status = 'sold'"))
     keeper = Actor("staff", str(await add_staff(shop, "colleague@example.com", "manager")))
@@ -135,6 +143,18 @@ async def _fill(shop: Shop) -> tuple[str, int]:
     ask = {"value": 125_000, "reason": "moved to the partner's shop", "facts": facts}
     await shop.db.write(second_person.ask, "codes.export", [sold], keeper, **ask)
     return placed.order.order_no, sold
+
+
+async def _state(shop: Shop) -> None:
+    """A statement of a day with every kind of line."""
+    account, kind = await reconcile.account_of(shop, "epay-main")
+    bounds = statements.bounds(date(2026, 10, 31), kind.statement_zone)
+    day = await shop.db.write(statement_writes.plan_now, account.gateway_id, bounds)
+    at = day.begins_at + 43_200_000
+    facts = (("T1", ""), ("4200009999202610310123456789", "A261031ZZZZZZZZZZZZZZ"), ("T3", "another-system-77"), ("T1", ""))
+    stated = [Line(n, "payment", txn, no, "", "", 2400, "CNY", 14, at, "") for n, (txn, no) in enumerate(facts, 1)]
+    refund = Line(9, "refund", "T9", "", "R261031ZZZZZZZZZZZZZZ", "", 700, "CNY", 0, at, "")
+    await reconcile.take(shop, account, day, reconcile.Came(day=day.day, source="api", lines=[*stated, refund]), CLI)
 
 
 async def _supply(shop: Shop) -> None:

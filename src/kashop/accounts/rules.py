@@ -42,6 +42,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
         "callbacks.replay": "owner finance",
         "gateways.view": "owner manager finance auditor",
         "gateways.edit": "owner",
+        "statements.view": "owner manager finance auditor",
+        "statements.edit": "owner manager finance",
         "settings.edit": "owner",
         "staff.edit": "owner",
         "jobs.view": "owner manager auditor",

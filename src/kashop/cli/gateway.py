@@ -10,6 +10,7 @@ import rich_click as click
 
 from kashop.cli import frame, show
 from kashop.cli.gateway_rules import by_option, changed, plain, rules_options, worked
+from kashop.cli.statement import reconcile, statement
 from kashop.flows import gateways, self_test
 from kashop.lib.errors import Invalid
 from kashop.payments import reads
@@ -24,6 +25,10 @@ ENVIRON = "KASHOP_OPTION_"
 @click.group()
 def gateway() -> None:
     """Ways to be paid: each a configured account of a gateway type."""
+
+
+gateway.add_command(reconcile)
+gateway.add_command(statement)
 
 
 @gateway.command("types")

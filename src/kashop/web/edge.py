@@ -31,6 +31,7 @@ BODY_LIMITS = (
     ("/api/v1/supply/batches", 10 * KIB * KIB + 4 * KIB),
     ("/api/", 64 * KIB),
     ("/admin/codes/import/files", 512 * KIB * KIB),
+    ("/admin/statements/files/", 48 * KIB * KIB),
     ("/admin/products/", 10 * KIB * KIB),
     ("/admin/orders/", 6 * KIB * KIB),
     ("", 256 * KIB),

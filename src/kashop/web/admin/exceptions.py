@@ -22,7 +22,9 @@ from kashop.orders import reads, writes
 from kashop.orders.rules import EXCEPTIONS
 from kashop.orders.types import DeskFilter, ExceptionNote, Line, Order, OrderException
 from kashop.payments import reads as payments
+from kashop.payments.differences import reads as differences
 from kashop.payments.rows import Attempt, Receipt, Refund
+from kashop.payments.statements.types import Difference
 from kashop.web.admin.contact import Letter, letter
 from kashop.web.admin.orders import facts
 from kashop.web.admin.page import Shown, again, answer, refused_as, row_id, see
@@ -83,6 +85,7 @@ async def desk_page(request: AnyRequest) -> Response[bytes]:
         request,
         "exceptions.html",
         cases=cases,
+        stated=await _stated(request) if not kept else [],
         wanted={"kind": "", "owner": "", "age": "", **kept},
         link=lambda **other: "/admin/exceptions" + _query({**kept, **other}),
         counts=await shop.db.read(reads.desk_counts),
@@ -94,6 +97,13 @@ async def desk_page(request: AnyRequest) -> Response[bytes]:
         my=me,
         around=await shop.db.read(_around),
     )
+
+
+async def _stated(request: AnyRequest) -> list[Difference]:
+    """Differences with statements that are of no order, for who may see them."""
+    if not signed_in(request).may("statements.view"):
+        return []
+    return await shop_of(request).db.read(differences.open_differences, limit=10, without_order=True)
 
 
 @get("/admin/exceptions/{exception:str}", guards=[Needs("exceptions.view")])

@@ -79,6 +79,7 @@ NAV = (
     Link("/admin/stock", "Stock", "stock.view"),
     Link("/admin/suppliers", "Suppliers", "codes.import"),
     Link("/admin/gateways", "Gateways", "gateways.view"),
+    Link("/admin/statements", "Reconciliation", "statements.view"),
     Link("/admin/callbacks", "Callbacks", "callbacks.view"),
     Link("/admin/settings", "Settings", "settings.edit"),
     Link("/admin/notices", "Notices", "settings.edit"),

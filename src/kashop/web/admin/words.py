@@ -1,7 +1,7 @@
 """What the panel calls the states, kinds and names that the database writes down. Values are msgids."""
 
 from kashop.supply.sealedbatch import REFUSALS
-from kashop.web.admin import desk_words, event_words, import_words, refund_words
+from kashop.web.admin import desk_words, event_words, import_words, refund_words, statement_words
 
 ORDER = {
     "pending": "Awaiting payment",
@@ -197,6 +197,8 @@ PERMISSION = {
     "callbacks.replay": "Judge callbacks again",
     "gateways.view": "See and test gateways",
     "gateways.edit": "Change gateways",
+    "statements.view": "See reconciliation",
+    "statements.edit": "Upload statements and close differences",
     "settings.edit": "Change settings",
     "staff.edit": "Change the staff",
     "jobs.view": "See jobs",
@@ -235,6 +237,7 @@ AREA = {
     "exceptions": "Exceptions",
     "callbacks": "Callbacks",
     "gateways": "Gateways",
+    "statements": "Reconciliation",
     "settings": "Settings",
     "staff": "Staff",
     "jobs": "Jobs",
@@ -307,6 +310,7 @@ _KINDS = {
     "separator": import_words.SEPARATOR,
     "format": import_words.FORMAT,
     **refund_words.KINDS,
+    **statement_words.KINDS,
     "vault.on_alarm": ALARM,
     "shop.locale": LOCALE,
     "mail.security": SECURITY,
@@ -327,6 +331,7 @@ SAID = {
     "delivered": "Delivered.",
     "cancelled": "The order is cancelled.",
     **refund_words.SAID,
+    **statement_words.SAID,
     "asked": "The gateways were asked.",
     "closed": "The exception is closed.",
     "enabled": "Enabled.",

@@ -268,7 +268,7 @@ def difference_of(judged: Judged, *, gateway_id: int, day: str, statement_id: in
         gateway_id=gateway_id,
         day=day,
         kind=kind,
-        subject=subject_of(line, is_twice=judged.verdict == "twice"),
+        subject=_subject(judged),
         order_id=about.order_id if about else None,
         attempt_id=attempt.attempt_id if attempt else None,
         receipt_id=receipt.receipt_id if receipt else None,
@@ -281,6 +281,15 @@ def difference_of(judged: Judged, *, gateway_id: int, day: str, statement_id: in
         seen_in=statement_id,
         line_id=line.line_id if isinstance(line, StoredLine) else None,
     )
+
+
+def _subject(judged: Judged) -> str:
+    """By our own number where it is ours: two lines may confuse their numbers, and each is told."""
+    if judged.verdict == "differs" and judged.refund is not None:
+        return f"refund/{judged.refund.refund_no}"
+    if judged.verdict == "differs" and judged.receipt is not None:
+        return f"payment/{judged.receipt.gateway_txn}"
+    return subject_of(judged.line, is_twice=judged.verdict == "twice")
 
 
 def subject_of(line: Line, *, is_twice: bool = False) -> str:

@@ -38,8 +38,18 @@ async def test_its_orders_expire_and_can_be_cancelled(shop: Shop, clock: TestClo
     assert (await shop.db.read(inventory.counts))[0].free == 5
 
 
-async def test_a_new_order_stays_open_for_another_gateway(shop: Shop) -> None:
+async def test_a_new_order_goes_to_another_account_of_the_same_way(shop: Shop) -> None:
     await shop.db.write(break_main)
+    placed = await order(shop, "steam-50")
+    assert placed.attempt is not None
+    tried = [(a.status, a.method) for a in await shop.db.read(payments.attempts, placed.order.order_id)]
+    assert tried == [("failed", "alipay"), ("open", "alipay")]
+    assert placed.attempt.status == "open"
+
+
+async def test_a_new_order_stays_open_when_no_other_can_take_it(shop: Shop) -> None:
+    await shop.db.write(break_main)
+    await gateways.set_enabled(shop, "epay-other", False, CLI)
     placed = await order(shop, "steam-50")
     assert placed.attempt is not None
     assert (placed.attempt.status, placed.order.status) == ("failed", "pending")

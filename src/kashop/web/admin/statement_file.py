@@ -9,7 +9,7 @@ from litestar.response import Redirect
 
 from kashop.flows import reconcile
 from kashop.inventory.stockfile import ENCODINGS
-from kashop.lib.errors import Invalid
+from kashop.lib.errors import Invalid, NotFound
 from kashop.payments.statements import columns
 from kashop.web.admin.page import Shown, again, answer, see
 from kashop.web.admin.statements import HOME
@@ -116,7 +116,8 @@ async def _looked(request: AnyRequest, wizard: Wizard) -> reconcile.Look:
 
 def _wizard(request: AnyRequest, gateway: str, token: str) -> Wizard:
     wizard = _wizards(request).find(signed_in(request).session_hash, token)
-    assert wizard.target == gateway or wizard.files  # the address names what it was begun for; the target decides
+    if wizard.target != gateway:
+        raise NotFound("There is no such page.")
     return wizard
 
 

@@ -167,7 +167,7 @@ def test_orders_from_unpaid_to_delivered(terminal: Terminal, tmp_path: Path) -> 
     terminal.good("order", "cancel", gone, "--reason", "买家不要了")
     assert "can no longer be cancelled" in terminal.refused("order", "cancel", gone)
     assert "There is no order K0" in terminal.refused("order", "show", "K0")
-    assert "reference" in terminal.refused("order", "confirm", gone, "--reference", "x" * 65, "--note", "x")
+    assert "reference" in terminal.refused("order", "confirm", gone, "--reference", "x" * 129, "--note", "x")
     known = terminal.json("order", "show", auto)
     assert (known["status"], known["receipts"][0]["source"], known["lines"][0]["delivered"]) == ("delivered", "manual", 1)
     said = "".join(terminal.good("order", "show", no) + terminal.good("order", "show", no, "--json") for no in (auto, hand, gone))

@@ -143,7 +143,7 @@ async def test_it_refunds_in_parts_and_hears_what_paypal_says_of_them(paypal: St
     assert [(r.amount, r.state) for r in paid.refunds] == [("0.76", "done"), ("1.00", "pending")]
     paid.refunds[1].state = "done"
     told = vendor(paypal).refund_object(paid, paid.refunds[1])
-    assert await asyncio.to_thread(vendor(paypal).tell, paid, "PAYMENT.CAPTURE.REFUNDED", told) == 200
+    assert await asyncio.to_thread(vendor(paypal).announce, paid, "PAYMENT.CAPTURE.REFUNDED", told) == 200
     assert await paypal.status(placed) == "refunded"
 
 

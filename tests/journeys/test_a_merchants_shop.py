@@ -16,7 +16,7 @@ import pytest
 from tests.cast import EPAY, OWNER, PASSWORD
 from tests.journeys.browser import Browser
 from tests.journeys.files import FILES, STOCK, codes_of
-from tests.serving import Served, kashop
+from tests.serving import Served, kashop, run
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BOUGHT = {"steam-50": 3, "video-month": 2, "game-100": 3, "gift-card": 2, "licence-pro": 325, "node-month": 2}
@@ -54,7 +54,10 @@ def served(tmp_path: Path, epay: str) -> Iterator[Served]:
     key.write_text(EPAY["key"])
     options = ["--option", f"pid={EPAY['pid']}", "--option", f"key=@{key}", "--option", f"url={epay}"]
     kashop("gateway", "set", "epay-main", "--type", "epay", *options, "--data", data)
-    kashop("gateway", "test", "epay-main", "--data", data)
+    tried = run("gateway", "test", "epay-main", "--data", data).stdout.decode()
+    bad = [line for line in tried.splitlines() if line.startswith("BAD")]
+    assert len(bad) == 2, tried
+    assert all("Callback address" in line for line in bad), "the gateway is fine, the shop is not reachable yet"
     kashop("product", "edit", "licence-pro", "--max", "400", "--data", data)
     with Served(data) as served:
         yield served

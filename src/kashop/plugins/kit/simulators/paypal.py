@@ -109,7 +109,7 @@ class PayPalSimulator(Simulator):
         }
         return Told("POST", payment.notify_url, headers, body)
 
-    def tell(self, payment: Payment, kind: str, thing: dict[str, Any]) -> int:
+    def announce(self, payment: Payment, kind: str, thing: dict[str, Any]) -> int:
         """Call back now; what the shop answered."""
         return tell(self.event(payment, kind, thing)).status
 
@@ -117,10 +117,10 @@ class PayPalSimulator(Simulator):
         """The buyer complains; what the shop answered."""
         payment = self.find(number)
         row = {"seller_transaction_id": payment.txn, "invoice_number": payment.attempt_no}
-        return self.tell(payment, "CUSTOMER.DISPUTE.CREATED", {"dispute_id": "PP-D-1", "disputed_transactions": [row]})
+        return self.announce(payment, "CUSTOMER.DISPUTE.CREATED", {"dispute_id": "PP-D-1", "disputed_transactions": [row]})
 
     def _later(self, payment: Payment, kind: str, thing: dict[str, Any]) -> None:
-        later = threading.Timer(0.1, self.tell, [payment, kind, thing])
+        later = threading.Timer(0.1, self.announce, [payment, kind, thing])
         later.daemon = True
         later.start()
 

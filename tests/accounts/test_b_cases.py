@@ -78,7 +78,7 @@ async def test_b01_one_password_over_five_thousand_accounts_is_slowed_for_the_wh
 
 
 async def times(shop: Shop, app: Edge, clock: TestClock, emails: list[str], rounds: int) -> dict[str, float]:
-    """The median seconds of the processor for a failed log-in at each address, taken in turns so that the machine's moods hit all alike."""
+    """The median seconds of the processor for a failed log-in at each address, in turns, so that moods hit all alike."""
     took: dict[str, list[float]] = {email: [] for email in emails}
     for n in range(rounds):
         for email in emails:

@@ -40,7 +40,7 @@ run_tests() {
   step "mypy --strict" "$venv/bin/python" -m mypy --strict src
   step "import contracts" "$venv/bin/lint-imports"
   say "pytest"
-  exec "$venv/bin/python" -m pytest -n 3  # many wait on a server or a vendor; last, so that its closing line is the last word
+  exec "$venv/bin/python" -m pytest -n 2  # one a core: some tests compare times; last, so that its closing line is the last word
 }
 
 # --- the environment ---------------------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ def fingerprints(served: Served) -> list[tuple[int, bytes]]:
 
 
 def test_i29_a_killed_rotation_goes_on(data: Path, tmp_path: Path) -> None:
-    rotate_and_kill(data, planted(tmp_path), codes=4_000, cycles=2)
+    rotate_and_kill(data, planted(tmp_path), codes=12_000, cycles=3)
 
 
 @pytest.mark.drill

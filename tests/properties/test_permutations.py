@@ -127,7 +127,7 @@ def longer(count: int, least: int, seed: str) -> list[tuple[str, ...]]:
 @pytest.mark.parametrize("name", POLICIES)
 async def test_every_short_history_and_some_long_ones(world: World, name: str) -> None:
     short = histories(3) if name != "late is held" else histories(2)
-    await tell(world, POLICIES[name], short + longer(120, 4, name))
+    await tell(world, POLICIES[name], short + longer(300, 4, name))
 
 
 @pytest.mark.drill

@@ -80,6 +80,12 @@ def signature(told: dict[str, str]) -> str:
     return hashlib.md5((kept + KEY).encode()).hexdigest()
 
 
+def statuses(port: int, placed: list[bytes]) -> list[bytes]:
+    """Each placed order, asked by API as its buyer may."""
+    told = [msgspec.json.decode(body) for body in placed]
+    return [get(f"{ORDERS}/{o['order_no']}", port, authorization=f"Bearer {o['token']}") for o in told]
+
+
 def pages(port: int, count: int) -> list[bytes]:
     """A guest's look at the product, again and again."""
     return [get(PAGE, port)] * count

@@ -103,9 +103,10 @@ class _Client(asyncio.Protocol):
             self.done.set_exception(error)
 
 
-def get(path: str, port: int) -> bytes:
+def get(path: str, port: int, **headers: str) -> bytes:
     """A GET as a browser would send its essentials."""
-    return f"GET {path} HTTP/1.1\r\nhost: {HOST}:{port}\r\naccept: text/html\r\naccept-language: zh-CN\r\n\r\n".encode()
+    more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    return f"GET {path} HTTP/1.1\r\nhost: {HOST}:{port}\r\naccept: text/html\r\naccept-language: zh-CN\r\n{more}\r\n".encode()
 
 
 def post(path: str, port: int, body: bytes, **headers: str) -> bytes:

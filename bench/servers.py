@@ -41,6 +41,12 @@ class Server:
         self._process.terminate()
         self._process.wait(timeout=30)
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        assert self._process is not None
+        return self._process.pid
+
     def cpu_seconds(self) -> float:
         """Processor time used so far, of all its threads."""
         assert self._process is not None

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from bench.load import get, post
 from kashop.catalog import writes as catalog
 from kashop.catalog.types import ProductDraft, SkuDraft
 from kashop.flows import gateways, restock
@@ -16,6 +15,7 @@ from kashop.flows.found import Charter, found
 from kashop.lib.actor import CLI
 from kashop.settings.config import Config
 from kashop.shop import Shop
+from kashop.stress.crowd import get, post
 
 SLUG, GATEWAY, PRICE = "steam-50", "epay-main", "12.50"
 PID, KEY = "1001", "KEYepayV1bench0001"

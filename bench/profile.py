@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import goods
-from bench.load import Outcome, drive
 from bench.servers import Server
 from kashop.settings.config import load
+from kashop.stress.crowd import Outcome, drive
 
 WARM = 300
 Told = dict[str, Any]

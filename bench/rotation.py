@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench import goods
-from bench.load import Outcome, drive
 from bench.servers import Server
 from kashop.catalog import writes as catalog
 from kashop.catalog.types import ProductDraft, SkuDraft
@@ -34,6 +33,7 @@ from kashop.lib.actor import CLI
 from kashop.orders import reads as orders
 from kashop.settings.config import Config, load
 from kashop.shop import Shop
+from kashop.stress.crowd import Outcome, drive
 from kashop.vault import writes as keys
 from kashop.vault.rotation import reads
 

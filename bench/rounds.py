@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import goods
-from bench.load import Outcome, drive
 from bench.servers import Server
 from kashop.settings.config import load
+from kashop.stress.crowd import Outcome, drive
 
 WARM = 300
 

@@ -6,7 +6,7 @@ The catalogues themselves stand in `lib/catalogue.py`, since notices speak from 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale, negotiate_locale
@@ -77,6 +77,7 @@ def babel_locale(locale: str) -> Locale:
     return Locale.parse(locale)
 
 
+@lru_cache(maxsize=4096)
 def money_text(money: Money, locale: str) -> str:
     """`¥19.80` as the locale writes it."""
     return format_currency(Decimal(to_text(money.minor, money.currency)), money.currency, locale=babel_locale(locale))

@@ -1,17 +1,14 @@
 """Themes: where a page's template, its assets and its words come from.
 
-Always true: templates run in Jinja's immutable sandbox with autoescape, and see only what is handed to them; an
-asset's address holds a digest of its content, so that it may be kept for ever; all but templates is read at start.
+Always true: templates run in Jinja's immutable sandbox with autoescape, and see only what is handed to them; all but
+templates is read at start.
 """
 
-import gzip
-import hashlib
 import re
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -29,29 +26,12 @@ from markupsafe import Markup
 
 from kashop.lib.money import Money
 from kashop.lib.where import shipped
+from kashop.web.assets import Assets
 from kashop.web.marks import markdown, qr_svg
 from kashop.web.text import Catalogue, core_catalogues, marked, money_text, read_catalogues, time_mark
 
 THEME_API = 1
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
-
-ASSET_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".webp": "image/webp",
-    ".gif": "image/gif",
-    ".ico": "image/x-icon",
-    ".woff2": "font/woff2",
-}
-"""The only kinds of file that a theme serves."""
-
-MAX_ASSET = 2 * 1024 * 1024
-
-_WORTH_GZIP = {".css", ".js", ".svg"}
 
 
 class ThemeBroken(Exception):
@@ -69,53 +49,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     author: str = ""
     kashop: str = ""
     extends: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """One file of a theme, ready to send."""
-
-    body: bytes
-    gzipped: bytes | None
-    content_type: str
-    digest: str
-
-
-class Assets:
-    """The files that a theme, or the panel, serves: `url('app.css')` → `/t/default/1a2b3c4d/app.css`."""
-
-    def __init__(self, prefix: str, files: Mapping[str, Asset]):
-        self._prefix = prefix
-        self.files = files
-
-    @classmethod
-    def read(cls, prefix: str, folders: list[Path]) -> "Assets":
-        """Every servable file of the folders; the first folder that has a path wins."""
-        files: dict[str, Asset] = {}
-        for folder in reversed(folders):
-            for path in sorted(folder.rglob("*")):
-                name = path.relative_to(folder)
-                if path.suffix in ASSET_TYPES and path.is_file() and _is_plain(path, folder):
-                    files[PurePosixPath(name).as_posix()] = _read_asset(path)
-        return cls(prefix, files)
-
-    def url(self, path: str) -> str:
-        """The address of an asset, for ever the same content."""
-        asset = self.files.get(path)
-        if asset is None:
-            raise LookupError(f"no asset {path!r}")
-        return f"{self._prefix}/{asset.digest}/{path}"
-
-
-def _is_plain(path: Path, folder: Path) -> bool:
-    return not path.is_symlink() and path.resolve().is_relative_to(folder.resolve()) and path.stat().st_size <= MAX_ASSET
-
-
-def _read_asset(path: Path) -> Asset:
-    body = path.read_bytes()
-    squeezed = gzip.compress(body, 9, mtime=0) if path.suffix in _WORTH_GZIP else None
-    digest = hashlib.blake2b(body, digest_size=4).hexdigest()
-    return Asset(body, squeezed, ASSET_TYPES[path.suffix], digest)
 
 
 class Theme:

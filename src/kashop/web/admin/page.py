@@ -22,13 +22,14 @@ from kashop.lib.errors import FieldError, Invalid, NotFound, Refusal
 from kashop.lib.money import Money, to_text
 from kashop.shop import Shop
 from kashop.web.admin import words
+from kashop.web.assets import Assets
 from kashop.web.errors import Page
 from kashop.web.forms import Form
 from kashop.web.guards import CSRF_FIELD, PROOF_FIELD
 from kashop.web.pages import LOCALE_COOKIE, Pages
 from kashop.web.sessions import AnyRequest, shop_of
 from kashop.web.text import SOURCE_LOCALE, babel_locale, core_catalogues, money_text, time_mark, translations
-from kashop.web.themes import Assets, make_environment
+from kashop.web.themes import make_environment
 
 _HERE = Path(__file__).resolve().parent
 _YEAR = 365 * 24 * 3600

@@ -8,10 +8,10 @@ from litestar import Response, get
 from litestar.params import FromPath
 
 from kashop.lib.errors import NotFound
+from kashop.web.answers import has, response
+from kashop.web.assets import FOR_EVER
 from kashop.web.pages import pages_of
 from kashop.web.sessions import AnyRequest, shop_of
-
-FOR_EVER = "public, max-age=31536000, immutable"
 
 IMAGES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
 
@@ -21,33 +21,30 @@ _IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}\.(png|jpg|jpeg|webp|gi
 @get("/t/{theme:str}/{digest:str}/{path:path}")
 async def asset(request: AnyRequest, theme: FromPath[str], digest: FromPath[str], path: FromPath[str]) -> Response[bytes]:
     """A theme's file. An address of an earlier version gets today's content, and is not to be kept."""
-    current = pages_of(request).theme
-    found = current.assets.files.get(path.lstrip("/"))
-    if found is None or theme != current.manifest.id:
+    found = pages_of(request).theme.assets.find(request.scope["path"], dict(request.scope["headers"]))
+    if found is None:
         raise NotFound("There is no such file.")
-    etag = f'"{found.digest}"'
-    headers = {
-        "cache-control": FOR_EVER if digest == found.digest else "no-cache",
-        "etag": etag,
-        "vary": "Accept-Encoding",
-    }
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(b"", status_code=304, media_type=found.content_type, headers=headers)
-    body = found.body
-    if found.gzipped and "gzip" in request.headers.get("accept-encoding", ""):
-        body, headers["content-encoding"] = found.gzipped, "gzip"
-    return Response(body, media_type=found.content_type, headers=headers)
+    return response(found)
 
 
 @get("/uploads/{name:str}")
 async def upload(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """A product's image; its name is made by us and never used twice."""
     known = _IMAGE_NAME.fullmatch(name)
+    if known and has(dict(request.scope["headers"]), name.encode()):
+        return Response(b"", status_code=304, media_type=IMAGES[known.group(1)], headers=_headers(name))
     body = await asyncio.to_thread(_read, shop_of(request).config.data / "uploads", name) if known else None
     if known is None or body is None:
         raise NotFound("There is no such file.")
-    headers = {"cache-control": FOR_EVER, "content-security-policy": "default-src 'none'; frame-ancestors 'none'"}
-    return Response(body, media_type=IMAGES[known.group(1)], headers=headers)
+    return Response(body, media_type=IMAGES[known.group(1)], headers=_headers(name))
+
+
+def _headers(name: str) -> dict[str, str]:
+    return {
+        "cache-control": FOR_EVER,
+        "etag": f'"{name}"',
+        "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    }
 
 
 def _read(folder: Path, name: str) -> bytes | None:

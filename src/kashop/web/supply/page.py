@@ -14,10 +14,12 @@ from litestar.params import FromPath
 from kashop.lib.errors import NotFound
 from kashop.shop import Shop
 from kashop.supply.sealedbatch import MOST_BYTES, MOST_ROWS, REFUSALS
+from kashop.web.answers import response
+from kashop.web.assets import Assets
 from kashop.web.pages import LOCALE_COOKIE, Pages
 from kashop.web.sessions import AnyRequest, shop_of
 from kashop.web.text import SOURCE_LOCALE, babel_locale, core_catalogues, translations
-from kashop.web.themes import Assets, make_environment
+from kashop.web.themes import make_environment
 
 _HERE = Path(__file__).resolve().parent
 _YEAR = 365 * 24 * 3600
@@ -107,13 +109,10 @@ async def supplier_page(request: AnyRequest) -> Response[bytes]:
 @get("/supply/assets/{digest:str}/{name:path}")
 async def asset(request: AnyRequest, digest: FromPath[str], name: FromPath[str]) -> Response[bytes]:
     """Its scripts, stylesheets and mark, for ever the same at one address."""
-    found = _page_of(request).assets.files.get(str(name).removeprefix("/"))
-    if found is None or found.digest != digest:
+    found = _page_of(request).assets.find(request.scope["path"], dict(request.scope["headers"]))
+    if found is None:
         raise NotFound("There is no such page.")
-    headers = {"cache-control": "public, max-age=31536000, immutable", "vary": "Accept-Encoding"}
-    if found.gzipped is not None and "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(found.gzipped, media_type=found.content_type, headers={**headers, "content-encoding": "gzip"})
-    return Response(found.body, media_type=found.content_type, headers=headers)
+    return response(found)
 
 
 def _page_of(request: AnyRequest) -> SupplierPage:

@@ -8,7 +8,7 @@ unit (promises V-1 to V-6).
 
 import asyncio
 import sqlite3
-from collections import deque
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +19,12 @@ import structlog
 from kashop.db import Reader, Tx
 from kashop.db.connections import Connection, connect
 from kashop.db.locks import WriteLock
+from kashop.db.queue import Queue
 from kashop.lib.clock import Clock
 from kashop.lib.errors import Invalid, Refusal, Unavailable, UnknownOutcome
 
 T = TypeVar("T")
 P = ParamSpec("P")
-
-MAX_GROUP = 512
-"""Units in one COMMIT: beyond this the first answers wait longer than the sync they save."""
-
-MAX_WAITING = 20_000
-"""Units that may wait for the writer; one more is refused at once."""
 
 CHECKPOINT_PAGES = 8000
 """32 MiB of log: an import touches a page of the fingerprints' index with every row, and copied each back after every chunk.
@@ -149,7 +144,7 @@ class SqliteDb:
         self._writer: Connection | None = None
         self._idle: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
         self._readers: list[Connection] = []
-        self._waiting: deque[_Unit] = deque()
+        self._queue: Queue[_Unit] = Queue()
         self._drain: asyncio.Task[None] | None = None
         self._is_closing = False
         self.problem = ""
@@ -181,10 +176,8 @@ class SqliteDb:
         """Run a change in the next group; returns after its COMMIT. A cancelled caller does not cancel the change."""
         if self.problem or self._is_closing:
             raise Unavailable("The shop cannot write just now: {problem}.", problem=self.problem or "it is stopping")
-        if len(self._waiting) >= MAX_WAITING:
-            raise Unavailable("The shop is very busy. Please try again in a moment.", code="busy")
         unit = _Unit(fn, args, kwargs, asyncio.get_running_loop().create_future())
-        self._waiting.append(unit)
+        self._queue.put(unit)
         if self._drain is None or self._drain.done():
             self._drain = asyncio.create_task(self._drain_groups())
         return cast(T, await asyncio.shield(unit.done))
@@ -192,7 +185,7 @@ class SqliteDb:
     @property
     def waiting(self) -> int:
         """How many changes wait for the writer or are under way."""
-        return len(self._waiting) + self._under_way
+        return len(self._queue) + self._under_way
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call this on the event loop whenever a group was committed."""
@@ -209,12 +202,12 @@ class SqliteDb:
         self._lock.close()
 
     async def _drain_groups(self) -> None:
-        while self._waiting:
-            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
+        while group := self._queue.take():
             unknown, self._under_way = False, len(group)
             try:
                 assert self._writer is not None
-                answers = await self._writer.run(self._commit_group, [(u.fn, u.args, u.kwargs) for u in group])
+                answers, seconds = await self._writer.run(self._commit_group, [(u.fn, u.args, u.kwargs) for u in group])
+                self._queue.took(len(group), seconds)
             except UnknownOutcome as outcome:
                 log.critical("a commit failed: its outcome is unknown", problem=outcome.text())
                 answers, unknown = [_Failed(outcome)] * len(group), True
@@ -233,7 +226,7 @@ class SqliteDb:
                 await self._recover()
                 continue
             self._tell()
-            if not self._waiting and self.groups >= self._copied_at + CHECKPOINT_GROUPS:
+            if not self._queue and self.groups >= self._copied_at + CHECKPOINT_GROUPS:
                 self._copied_at = self.groups
                 await self._copy_back()
 
@@ -256,8 +249,9 @@ class SqliteDb:
         with self._lock:
             con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
-    def _commit_group(self, con: sqlite3.Connection, group: list[tuple[Any, ...]]) -> list[Any]:
-        """On the writer's thread: every unit in its savepoint, then one COMMIT."""
+    def _commit_group(self, con: sqlite3.Connection, group: list[tuple[Any, ...]]) -> tuple[list[Any], float]:
+        """On the writer's thread: every unit in its savepoint, then one COMMIT; the answers, and how long it took."""
+        started = time.perf_counter()
         with self._lock:
             con.execute("BEGIN IMMEDIATE")
             try:
@@ -273,14 +267,14 @@ class SqliteDb:
                     "The shop could not confirm this change ({problem}). Retry with the same key to learn its outcome.",
                     problem=str(error),
                 ) from error
-        return answers
+        return answers, time.perf_counter() - started
 
     async def _recover(self) -> None:
         """Reopen the writer and commit something small, so that the frames of the failed commit are overwritten and what
         everyone sees is what the log holds. Until that succeeds no unit is taken; readers go on all the while."""
         refused = Unavailable("The shop cannot write just now: {problem}.", problem=self.problem)
-        while self._waiting:
-            _answer(self._waiting.popleft().done, _Failed(refused))
+        for unit in self._queue.drop():
+            _answer(unit.done, _Failed(refused))
         attempt = 0
         while not self._is_closing:
             attempt += 1

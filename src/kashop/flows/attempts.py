@@ -8,6 +8,7 @@ import msgspec
 
 from kashop.catalog import reads as catalog
 from kashop.db import Reader, Tx
+from kashop.db.queue import Work, does
 from kashop.flows import gateways, offers, settle, unfit
 from kashop.flows.offers import NOBODY, Visitor
 from kashop.lib import ids
@@ -74,6 +75,7 @@ def tried(db: Reader, attempt_id: int) -> Tried:
     return Tried(attempt, reads.get_gateway(db, attempt.gateway_id), orders.get(db, attempt.order_id))
 
 
+@does(Work.MONEY)
 async def begin(shop: Shop, about: Tried, actor: Actor, *, others: Sequence[int] = ()) -> Attempt:
     """Ask the gateway to take the payment; the attempt with its answer.
 
@@ -191,6 +193,7 @@ async def close_due(shop: Shop, attempt_id: int, actor: Actor) -> bool:
     return True
 
 
+@does(Work.MONEY)
 async def query(shop: Shop, attempt_id: int, actor: Actor) -> str:
     """Ask the gateway about one attempt and settle what it says; its word: paid, pending, failed, closed or unknown."""
     about = await shop.db.read(tried, attempt_id)

@@ -12,6 +12,7 @@ from kashop.catalog import reads as catalog
 from kashop.catalog.rules import checked_answers
 from kashop.catalog.types import BuyerField, Category, Offer
 from kashop.db import Reader, Tx
+from kashop.db.queue import Work, does
 from kashop.delivery import writes as delivery
 from kashop.flows import attempts, offers, unfit
 from kashop.flows.offers import NOBODY, Visitor
@@ -71,6 +72,7 @@ class Placed(msgspec.Struct, frozen=True):
     is_replay: bool = False
 
 
+@does(Work.SALE)
 async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "", visitor: Visitor = NOBODY) -> Placed:
     """Place an order and begin its payment.
 

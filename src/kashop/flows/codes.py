@@ -16,6 +16,7 @@ from kashop.approvals import reads as approval_reads
 from kashop.audit.writes import record
 from kashop.catalog import reads as catalog
 from kashop.db import Reader, Tx
+from kashop.db.queue import Work, does
 from kashop.flows import second_person
 from kashop.flows.second_person import Bounds, Look
 from kashop.flows.vault import alarm
@@ -191,6 +192,7 @@ async def void(shop: Shop, code_id: int, actor: Actor, *, reason: str) -> None:
         raise Conflict("Only a free code can be voided; this one is held, sold or void.", code="not_free")
 
 
+@does(Work.BACKGROUND)
 async def void_chosen(shop: Shop, sought: Sought, actor: Actor, *, expected: int, reason: str) -> int:
     """Void the free ones among the codes that fit, if they are still as many as were `expected`; how many that were.
 

@@ -14,6 +14,7 @@ from kashop.approvals import reads as approval_reads
 from kashop.audit import reads as audit
 from kashop.audit.writes import record
 from kashop.db import Reader, Tx
+from kashop.db.queue import Work, does
 from kashop.flows import evidence, second_person, settle, unfit
 from kashop.flows.codes import Asked
 from kashop.lib.actor import Actor
@@ -55,6 +56,7 @@ class Bounds(msgspec.Struct, frozen=True):
         return cls(settings.number("orders.confirm_alone_most"), settings.number("orders.confirm_alone_per_day"))
 
 
+@does(Work.MONEY)
 async def confirm(
     shop: Shop, order_no: str, *, reference: str, note: str, actor: Actor, gateway: str = "", file: bytes | None = None
 ) -> str | Asked:
@@ -72,6 +74,7 @@ async def confirm(
         raise
 
 
+@does(Work.MONEY)
 async def confirm_approved(shop: Shop, approval_id: int, actor: Actor) -> tuple[str, str]:
     """Vouch, as a second person approved, for exactly what was asked for; the order's number and its state then.
 

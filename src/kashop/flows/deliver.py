@@ -6,6 +6,7 @@ import hmac
 import msgspec
 
 from kashop.db import Reader
+from kashop.db.queue import Work, does
 from kashop.delivery import writes as delivery
 from kashop.flows.vault import alarm
 from kashop.inventory import reads as inventory
@@ -150,6 +151,7 @@ def _manual_line(db: Reader, order_no: str, line_id: int) -> tuple[Order, Line]:
     raise Invalid.of("line", "This order has no such line to deliver by hand.")
 
 
+@does(Work.MONEY)
 async def sweep(shop: Shop, *, older_than: int, limit: int = 1000) -> int:
     """Try every paid, undelivered order again; how many were looked at. What still lacks codes stays on the desk.
 

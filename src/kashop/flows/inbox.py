@@ -8,6 +8,7 @@ import asyncio
 
 import msgspec
 
+from kashop.db.queue import Work, does
 from kashop.flows import attempts, gateways, settle
 from kashop.lib.actor import Actor
 from kashop.lib.errors import Invalid, NotFound
@@ -28,6 +29,7 @@ HINT_SECONDS = 4
 """How long a callback that only hints waits for the query it causes: vendors hang up after five."""
 
 
+@does(Work.MONEY)
 async def receive_callback(shop: Shop, gateway: str, request: CallbackRequest, *, ip: str) -> Answer:
     """Store a callback, prove it, settle what it says, and answer the gateway in its own words.
 
@@ -111,6 +113,7 @@ async def reread(shop: Shop, callback: Callback) -> None:
     await _judge(shop, callback.callback_id, account, _as_received(callback))
 
 
+@does(Work.MONEY)
 async def replay(shop: Shop, callback_id: int, actor: Actor) -> Callback:
     """Judge a stored callback again, by the account as it is now and the time at which it came; the callback then.
 

@@ -10,6 +10,7 @@ import msgspec
 
 from kashop.approvals import reads as approvals
 from kashop.db import Reader, Tx
+from kashop.db.queue import Work, does
 from kashop.flows import attempts, gateways, second_person, settle
 from kashop.flows.attempts import Tried
 from kashop.flows.codes import Asked
@@ -48,6 +49,7 @@ class Left(msgspec.Struct, frozen=True):
     ability: str
 
 
+@does(Work.MONEY)
 async def refund(shop: Shop, order_no: str, wish: Wish, actor: Actor) -> Refund | Asked:
     """Send money of an order back; the refund as it then stands, or the request that a second person has to approve.
 
@@ -69,6 +71,7 @@ async def refund(shop: Shop, order_no: str, wish: Wish, actor: Actor) -> Refund 
     return opened if isinstance(opened, Asked) else await _sent(shop, opened)
 
 
+@does(Work.MONEY)
 async def refund_approved(shop: Shop, approval_id: int, actor: Actor) -> Refund:
     """Do once what a second person approved. Raises Conflict when it is not approved, not the actor's own, or done already."""
     return await _sent(shop, await shop.db.write(_open_approved, approval_id, actor))
@@ -158,6 +161,7 @@ async def _sent(shop: Shop, refund: Refund) -> Refund:
     return await shop.db.read(refunding.get, refund.refund_id)
 
 
+@does(Work.MONEY)
 async def go_on(shop: Shop, refund_id: int) -> bool:
     """Ask the gateway of a due refund, unless another node took it; whether it was asked."""
     taken = await shop.db.write(writes.take, refund_id)

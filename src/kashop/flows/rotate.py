@@ -15,6 +15,7 @@ import msgspec
 from kashop.audit.writes import record
 from kashop.catalog import reads as catalog
 from kashop.db import Reader, Tx
+from kashop.db.queue import Work, does
 from kashop.flows import alarm, vault
 from kashop.inventory.seals import reads as seals
 from kashop.inventory.seals.types import Resealed, StaleCode, Stretch
@@ -71,6 +72,7 @@ async def begin_when_due(shop: Shop) -> None:
             return
 
 
+@does(Work.BACKGROUND)
 async def go_on(shop: Shop, pace: Pace, *, seconds: float | None = None, told: Callable[[Rotation], None] | None = None) -> int:
     """Work at the rotation that runs, until it ends or for so many seconds; how many codes were sealed anew.
 

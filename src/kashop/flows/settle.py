@@ -6,6 +6,7 @@ Always true: the same payment settles once; only a proved, paid notice for this 
 import msgspec
 
 from kashop.db import Tx
+from kashop.db.queue import Work, does
 from kashop.delivery import writes as delivery
 from kashop.flows import unfit
 from kashop.flows.unfit import Policy
@@ -34,6 +35,7 @@ class _Heard(msgspec.Struct, frozen=True):
     callback_id: int | None
 
 
+@does(Work.MONEY)
 async def settle_notice(
     shop: Shop, account: GatewayAccount, notice: Notice, actor: Actor, *, source: str, callback_id: int | None = None
 ) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from kashop.db.queue import Work, doing
 from kashop.jobs import writes
 from kashop.jobs.schedule import SCHEDULE, Job
 from kashop.lib.clock import MINUTE
@@ -60,7 +61,8 @@ class Runner:
             return
         self._at_work.add(job.name)
         try:
-            await self._run(job)
+            with doing(Work.BACKGROUND):
+                await self._run(job)
         finally:
             self._at_work.discard(job.name)
 

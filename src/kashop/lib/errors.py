@@ -120,6 +120,16 @@ class Unavailable(Refusal):
     code = "unavailable"
 
 
+class Busy(Unavailable):
+    """More is being asked than can be done soon; `retry_after` in seconds says when to come back."""
+
+    code = "busy"
+
+    def __init__(self, message: str, *, retry_after: int, **detail: Any):
+        super().__init__(message, **detail)
+        self.retry_after = retry_after
+
+
 class UnknownOutcome(Unavailable):
     """A commit failed: the change may or may not have happened. Retry with the same key tells (promises V-4)."""
 

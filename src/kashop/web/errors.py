@@ -14,7 +14,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from markupsafe import Markup
 
-from kashop.lib.errors import FieldError, Invalid, Refusal, TooMany
+from kashop.lib.errors import Busy, FieldError, Invalid, Refusal, TooMany
 from kashop.web.text import SOURCE_LOCALE, Catalogue, translations
 
 Scope = MutableMapping[str, Any]
@@ -64,7 +64,7 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, Stopped):
         return error.problem
     if isinstance(error, Refusal):
-        retry = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany) else {}
+        retry = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany | Busy) else {}
         return Problem(error.status, error.code, error.message, error.detail, error.fields, retry)
     if isinstance(error, HTTPException):
         known = _HTTP.get(error.status_code, BUG if error.status_code >= 500 else _HTTP[400])

@@ -14,6 +14,7 @@ import msgspec
 
 from kashop.accounts import reads as accounts
 from kashop.db import Tx
+from kashop.db.queue import Work, does
 from kashop.flows import gateways
 from kashop.flows.reconcile.closing import close_and_tell, look_back_due, open_all
 from kashop.flows.reconcile.judging import CHUNK, Judge
@@ -198,6 +199,7 @@ def _by_day(lines: Sequence[Line], zone: str) -> dict[dt.date, list[Line]]:
     return dict(sorted(found.items()))
 
 
+@does(Work.BACKGROUND)
 async def take(shop: Shop, account: GatewayAccount, day: Day, came: Came, actor: Actor) -> Outcome:
     """Keep a statement, judge its lines, settle what was lost, open and close differences."""
     with beside_the_shop():

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from kashop.db.queue import Work, does
 from kashop.flows.restock.types import Lot
 from kashop.flows.restock.verbs import checked
 from kashop.inventory import writes as stock
@@ -20,6 +21,7 @@ async def stop(shop: Shop, batch_id: int, actor: Actor) -> bool:
     return await shop.db.write(stock.stop_batch, batch_id, actor)
 
 
+@does(Work.BACKGROUND)
 async def undo(shop: Shop, batch_id: int, actor: Actor, *, reason: str) -> int:
     """Take a whole batch back while none of its codes is held or sold; how many codes became void.
 
@@ -35,6 +37,7 @@ async def undo(shop: Shop, batch_id: int, actor: Actor, *, reason: str) -> int:
     return taken.voided
 
 
+@does(Work.BACKGROUND)
 async def edit(shop: Shop, batch_id: int, lot: Lot, actor: Actor) -> None:
     """Change what is noted of a batch; unsold codes that cost what the batch cost take its new cost. Raises Invalid."""
     checked(lot)

@@ -10,6 +10,7 @@ import msgspec
 from kashop.catalog import reads as catalog
 from kashop.catalog.types import Product, Sku
 from kashop.db import Reader
+from kashop.db.queue import Work, does
 from kashop.flows.restock.pace import beside_the_shop
 from kashop.flows.restock.run import Rows, Run
 from kashop.flows.restock.types import POLICIES, REFUSE, Lot, Progress, Report, Source, StockFile
@@ -107,6 +108,7 @@ async def _bring(
     return _report(run, place, shape, batch_id, is_whole=is_whole)
 
 
+@does(Work.BACKGROUND)
 async def _store(shop: Shop, run: Run, batch_id: int, actor: Actor, *, names: list[str], digest: bytes) -> bool:
     """Store, and write down how it ended, even when it broke: what was shelved until then stays."""
     is_whole, why = False, "cancelled"

@@ -44,12 +44,21 @@ class Shop:
     """Which gateway accounts failed lately."""
     staff_passwords: Passwords
     lookup_passwords: Passwords
+    """Checks those of people who look for their orders."""
+    order_passwords: Passwords
+    """Hashes those of people who order."""
     gateways: dict[tuple[int, int], Gateway] = field(default_factory=dict)
     """Made gateways by (account, version), filled by flows/gateways.py."""
     server_lock: ServerLock | None = None
     door: Door | None = None
     """Where this process is handed the root key, once flows/vault.py has made it."""
     log: structlog.stdlib.BoundLogger = field(default_factory=lambda: structlog.get_logger("kashop"))
+
+    def __post_init__(self) -> None:
+        def number(name: str) -> int:
+            return self.settings.number(name)  # the settings are replaced as a whole when they change
+
+        self.limits.follow(number)
 
     @property
     def base_url(self) -> str:
@@ -88,6 +97,7 @@ class Shop:
             failures=Failures(clock),
             staff_passwords=Passwords.for_staff(),
             lookup_passwords=Passwords.for_lookup(),
+            order_passwords=Passwords.for_orders(),
             server_lock=lock,
         )
 
@@ -96,6 +106,7 @@ class Shop:
         await self.plugins.stop()
         self.staff_passwords.close()
         self.lookup_passwords.close()
+        self.order_passwords.close()
         await self.db.close()
         if self.server_lock:
             self.server_lock.release()

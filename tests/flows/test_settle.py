@@ -5,13 +5,14 @@ import sqlite3
 
 import pytest
 
-from kashop.flows import attempts, checkout, confirm, inbox
+from kashop.flows import attempts, checkout, confirm
 from kashop.flows import settings as settings_flow
 from kashop.flows.checkout import Checkout, Want
 from kashop.lib.actor import CLI, SYSTEM
 from kashop.lib.errors import Invalid
 from kashop.orders import reads as orders
 from kashop.payments import reads as payments
+from kashop.risk import SCOPES
 from kashop.shop import Shop
 from tests.cast import BUYER, TestClock, add_epay, add_product, call_back, codes_of, epay_notice, order
 
@@ -184,11 +185,11 @@ async def test_a_callback_left_unread_is_read_later(shop: Shop, clock: TestClock
 async def test_strangers_cannot_fill_the_inbox_and_real_money_still_gets_through(shop: Shop, clock: TestClock) -> None:
     placed = await order(shop, "steam-50")
     forged = epay_notice(placed, sign_key="another key")
-    for n in range(inbox.MOST_REJECTED + 30):
+    for n in range(SCOPES["rejected callbacks"].most + 30):
         account = "epay-main" if n % 2 else "nobody"
         answer = await call_back(shop, forged, account=account)
         assert (answer.status, answer.body) == (400, b"fail")
-    assert len(await verdicts(shop)) == inbox.MOST_REJECTED
+    assert len(await verdicts(shop)) == SCOPES["rejected callbacks"].most
     assert (await call_back(shop, epay_notice(placed))).body == b"success"
     assert await state(shop, placed) == ("delivered", [], 1)
     assert (await verdicts(shop))[0] == ("settled", "")

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from kashop.flows import inbox
 from kashop.payments import reads as payments
 from kashop.payments.rules import AccountRules
 from kashop.plugins.kit.simulators import simulators
 from kashop.plugins.kit.vendorwords import How, Payment, Told
+from kashop.risk.scopes import SCOPES, Scope
 from tests.gateways.streets import ACCOUNT, Street, street
 from tests.gateways.test_storm import RATES
 
@@ -64,7 +64,7 @@ async def knock(told: Told) -> tuple[int, bytes, tuple[str, ...]]:
 
 
 async def test_all_that_is_not_believed_is_answered_alike(vendor: Street, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox, "MOST_REJECTED", 1000)
+    monkeypatch.setitem(SCOPES, "rejected callbacks", Scope(1000, 600, "client"))
     payment = await paid(vendor)
     genuine = vendor.vendor.notification(payment, How())
     lies = [vendor.vendor.notification(payment, How(forge=forge)) for forge in FORGED] + mangled(genuine)

@@ -38,6 +38,12 @@ async def test_only_our_own_host_is_served(host: str, status: int) -> None:
         ("10.1.2.3", "1.1.1.1, 198.51.100.1, 10.9.9.9", "198.51.100.1"),
         ("10.1.2.3", "198.51.100.1, <script>", "10.1.2.3"),
         ("10.1.2.3", "", "10.1.2.3"),
+        ("10.1.2.3", "198.51.100.1:51000", "198.51.100.1"),
+        ("10.1.2.3", "[2001:500::1]:443, 10.9.9.9:80", "2001:500::1"),
+        ("10.1.2.3", "198.51.100.1:51000:1", "10.1.2.3"),
+        ("::ffff:10.1.2.3", "198.51.100.1", "198.51.100.1"),
+        ("::ffff:203.0.113.9", "198.51.100.1", "::ffff:203.0.113.9"),
+        ("10.1.2.3", "10.0.0.1, 10.9.9.9", "10.0.0.1"),
         ("2001:db8::5", "2001:500::1", "2001:500::1"),
     ],
 )
@@ -46,6 +52,19 @@ async def test_a_client_is_who_the_last_trusted_proxy_says(peer: str, told: str,
     told_app = (await client(PROXIED, ip=peer).get("/", headers=headers)).json()
     assert told_app["ip"] == seen
     assert told_app["scheme"] == "https"  # as configured, whatever anybody says
+
+
+@pytest.mark.parametrize(
+    ("lines", "seen"),
+    [
+        (["1.1.1.1", "198.51.100.1"], "198.51.100.1"),  # a stranger's line first, the proxy's after it
+        (["1.1.1.1", "198.51.100.1", "10.9.9.9"], "198.51.100.1"),  # each proxy added a line of its own
+        (["198.51.100.1", "10.9.9.9, 10.8.8.8"], "198.51.100.1"),
+    ],
+)
+async def test_proxies_that_add_lines_are_read_as_those_that_add_words(lines: list[str], seen: str) -> None:
+    headers = [("x-forwarded-for", line) for line in lines]
+    assert (await client(PROXIED, ip="10.1.2.3").get("/", headers=headers)).json()["ip"] == seen
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,11 @@ class Passwords:
         """For a buyer's look-up password: 19 MiB, OWASP's floor, since a look-up by contact tries several."""
         return cls(**_LOOKUP)
 
+    @classmethod
+    def for_orders(cls) -> "Passwords":
+        """The same for those who order, with a crew of their own: a flood of look-ups is not to keep anybody from buying."""
+        return cls(**_LOOKUP, threads=1)
+
     async def hash(self, password: str, *, field: str = "password") -> str:
         """What may be stored. Raises Invalid for `field`."""
         text = _normal(password, field)
@@ -63,7 +68,7 @@ class Passwords:
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._waiting >= _MOST_WAITING:
-            raise TooMany("Very many people are logging in. Please try again in a moment.", retry_after=5)
+            raise TooMany("Very many passwords are being checked just now. Please try again in a moment.", retry_after=5)
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._crew, work)

@@ -249,7 +249,7 @@ async def _draft(shop: Shop, wish: Checkout, offers: dict[str, Offer | None], li
         channel=wish.channel,
         contact_type=wish.contact_type,
         contact=contact_key(wish.contact),
-        lookup_hash=await shop.lookup_passwords.hash(password, field="lookup_password") if password else None,
+        lookup_hash=await shop.order_passwords.hash(password, field="lookup_password") if password else None,
         currency=shop.settings.text("shop.currency"),
         total_minor=rules.total(lines),
         locale=wish.locale,

@@ -43,22 +43,17 @@ async def receive_callback(shop: Shop, gateway: str, request: CallbackRequest, *
     callback_id, account = await shop.db.write(writes.store_callback, gateway, request, ip=ip)
     answer, is_believed = await _judge(shop, callback_id, account, request)
     if not is_believed and not _is_flooded(shop, ip):
-        for subject, most in _flood_marks(ip):
-            shop.limits.take(_REJECTED, subject, most=most, seconds=600)
+        for scope, subject in _flood_marks(ip):
+            shop.limits.take(scope, subject)
     return answer
 
 
-_REJECTED = "rejected callbacks"
-MOST_REJECTED, MOST_REJECTED_OF_ALL = 60, 600
-"""In ten minutes, of one client and of all."""
-
-
-def _flood_marks(ip: str) -> tuple[tuple[str, int], ...]:
-    return (one_client(ip), MOST_REJECTED), ("", MOST_REJECTED_OF_ALL)
+def _flood_marks(ip: str) -> tuple[tuple[str, str], ...]:
+    return ("rejected callbacks", one_client(ip)), ("rejected callbacks of all", "")
 
 
 def _is_flooded(shop: Shop, ip: str) -> bool:
-    return any(shop.limits.is_spent(_REJECTED, subject, most=most, seconds=600) for subject, most in _flood_marks(ip))
+    return any(shop.limits.is_spent(scope, subject) for scope, subject in _flood_marks(ip))
 
 
 class _Refused(msgspec.Struct, frozen=True):

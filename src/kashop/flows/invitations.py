@@ -52,7 +52,7 @@ async def renew(shop: Shop, invitation_id: int, actor: Actor) -> Invited:
 
 async def find(shop: Shop, token: str, browser: Browser) -> Invitation:
     """The invitation that a link opens; looking spends nothing. Raises NotFound, TooMany."""
-    shop.limits.take("invitation", one_client(browser.ip), most=30, seconds=600)
+    shop.limits.take("invitation", one_client(browser.ip))
     found = await shop.db.read(reads.find_by_link, ids.digest(token))
     if found is None:
         raise NotFound("This invitation is used, withdrawn or older than two days. Ask for a new one.")

@@ -23,10 +23,6 @@ from kashop.shop import Shop
 
 log = structlog.get_logger("kashop.login")
 
-_PER_ACCOUNT, _PER_CLIENT, _PER_SHOP, _PER_DEVICE = 10, 20, 300, 20
-_WINDOW = 600
-"""Tries in so many seconds."""
-
 
 class LoggedIn(msgspec.Struct, frozen=True):
     """What the browser gets: the session's secret, and the proof that it was here."""
@@ -75,7 +71,7 @@ async def log_in(shop: Shop, email: str, password: str, browser: Browser) -> Log
 
 async def log_in_by_link(shop: Shop, token: str, browser: Browser) -> LoggedIn | HalfWay:
     """Open a session for a one-time link, or ask for a code first. Raises NotFound."""
-    shop.limits.take("login link", one_client(browser.ip), most=30, seconds=_WINDOW)
+    shop.limits.take("login link", one_client(browser.ip))
     staff_id = await shop.db.write(writes.use_login_link, ids.digest(token))
     if staff_id is None:
         raise NotFound("This log-in link was used already, or its ten minutes are over.")
@@ -121,7 +117,7 @@ async def is_live(shop: Shop, session_hash: bytes) -> bool:
 async def change_password(shop: Shop, signed_in: SignedIn, old: str, new: str, actor: Actor) -> None:
     """Change one's own password; every other session of the account ends. Raises Invalid or WrongLogin."""
     rules.checked_password(new, email=signed_in.email, field="new_password")
-    shop.limits.take("password change", str(signed_in.staff_id), most=_PER_ACCOUNT, seconds=_WINDOW)
+    shop.limits.take("password change", str(signed_in.staff_id))
     staff = await shop.db.read(reads.get, signed_in.staff_id)
     # somebody who came by a link and never had a password proves nothing by one
     if staff.password_hash and not await shop.staff_passwords.verify(staff.password_hash, old):
@@ -197,13 +193,13 @@ def _failed(tx: Tx, staff: Staff, browser: Browser) -> None:
 def _slow_down(shop: Shop, email: str, browser: Browser, *, is_known: bool) -> None:
     try:
         if is_known:
-            shop.limits.take("login device", browser.device, most=_PER_DEVICE, seconds=_WINDOW)
+            shop.limits.take("login device", browser.device)
             return
-        if shop.limits.is_spent("login shop", "", most=_PER_SHOP, seconds=_WINDOW):  # then nothing new is remembered
-            shop.limits.take("login shop", "", most=_PER_SHOP, seconds=_WINDOW)
-        shop.limits.take("login client", one_client(browser.ip), most=_PER_CLIENT, seconds=_WINDOW)
-        shop.limits.take("login account", email, most=_PER_ACCOUNT, seconds=_WINDOW)
-        shop.limits.take("login shop", "", most=_PER_SHOP, seconds=_WINDOW)
+        if shop.limits.is_spent("login shop", ""):  # then nothing new is remembered
+            shop.limits.take("login shop", "")
+        shop.limits.take("login client", one_client(browser.ip))
+        shop.limits.take("login account", email)
+        shop.limits.take("login shop", "")
     except TooMany as refused:
         raise _wait(refused.retry_after) from None
 

@@ -23,7 +23,6 @@ from kashop.notices.rules import channels, sealed_facts
 from kashop.risk import one_client
 from kashop.shop import Shop
 
-_PER_CLIENT, _PER_SHOP, _WINDOW = 10, 60, 600
 _A_MINUTE, _AN_HOUR = 1, 5
 _ANSWER_SECONDS = 0.2
 """Every answer takes this long, so that what was done meanwhile does not show."""
@@ -38,8 +37,8 @@ def is_possible(shop: Shop) -> bool:
 
 async def ask(shop: Shop, email: str, browser: Browser) -> None:
     """Send a link, if the address is that of somebody who may log in. Raises TooMany, whoever it is."""
-    shop.limits.take("reset client", one_client(browser.ip), most=_PER_CLIENT, seconds=_WINDOW)
-    shop.limits.take("reset shop", "", most=_PER_SHOP, seconds=_WINDOW)
+    shop.limits.take("reset client", one_client(browser.ip))
+    shop.limits.take("reset shop", "")
     answered = asyncio.create_task(asyncio.sleep(_ANSWER_SECONDS))
     staff = await shop.db.read(accounts.find_by_email, rules.normal_email(email)[:254])
     if staff is not None and not staff.is_disabled:
@@ -65,7 +64,7 @@ async def is_good(shop: Shop, token: str) -> bool:
 
 async def set_password(shop: Shop, token: str, new: str, browser: Browser) -> None:
     """Set a new password by a token. Raises NotFound, Invalid for `new_password`, TooMany."""
-    shop.limits.take("reset try", one_client(browser.ip), most=30, seconds=_WINDOW)
+    shop.limits.take("reset try", one_client(browser.ip))
     staff = await shop.db.read(reads.find_reset_owner, ids.digest(token))
     if staff is None:
         raise _gone()

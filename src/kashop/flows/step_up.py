@@ -12,8 +12,6 @@ from kashop.lib.actor import Actor
 from kashop.lib.errors import Conflict, TooMany
 from kashop.shop import Shop
 
-_PER_ACCOUNT, _WINDOW = 10, 600
-
 
 async def prove(shop: Shop, me: SignedIn, given: str, browser: Browser, actor: Actor) -> None:
     """Take a code, or where none is enrolled the password, as proof for the next minutes.
@@ -37,7 +35,7 @@ async def has_proof(shop: Shop, me: SignedIn) -> bool:
 
 async def _by_password(shop: Shop, me: SignedIn, stored: str, given: str, actor: Actor) -> str:
     try:
-        shop.limits.take("step up", str(me.staff_id), most=_PER_ACCOUNT, seconds=_WINDOW)
+        shop.limits.take("step up", str(me.staff_id))
     except TooMany as refused:
         minutes = (refused.retry_after + 59) // 60
         text = "Too many wrong passwords. Please wait {minutes} min."

@@ -33,8 +33,6 @@ log = structlog.get_logger("kashop.supply")
 
 MOST_OPEN, MOST_OPEN_BYTES = 50, 64 * 1024 * 1024
 """How much of one supplier's may wait."""
-MOST_AN_HOUR = 120
-"""How many batches a supplier may send in an hour."""
 MOST_UPLOADS = 2
 """How many contents are in memory at a time."""
 OPEN_AT_ONCE = 5000
@@ -42,8 +40,6 @@ OPEN_AT_ONCE = 5000
 CALL_DRIFT = HOUR
 
 _SECONDS = re.compile(r"[1-9][0-9]{0,10}", re.ASCII)
-_STRANGERS, _WINDOW = 60, 600
-_TOLD_PROVED, _TOLD_UNPROVED = 60, 12
 
 
 class ShopKey(msgspec.Struct, frozen=True):
@@ -85,7 +81,7 @@ async def invite(shop: Shop, supplier_id: int, actor: Actor) -> str:
 
 async def join(shop: Shop, token: str, public_key: bytes, proof: bytes, actor: Actor) -> Supplier:
     """Register a key by a link. Raises NotFound, Conflict, or Denied when the sender has not the key's private half."""
-    shop.limits.take("supply join", one_client(actor.ip), most=30, seconds=_WINDOW)
+    shop.limits.take("supply join", one_client(actor.ip))
     if not boxes.is_signed(public_key, sealedbatch.join_text(token, public_key), proof):
         raise Denied("The proof does not fit the key.", code="wrong_proof")
     supplier = await shop.db.write(_join, ids.digest(token), public_key, actor)
@@ -105,7 +101,7 @@ def _join(tx: Tx, join_hash: bytes, public_key: bytes, actor: Actor) -> Supplier
 
 async def caller(shop: Shop, token: str, ip: str) -> tuple[Supplier, SupplierKey]:
     """Whom a signed token stands for; the key may still wait to be confirmed. Raises Denied, TooMany."""
-    shop.limits.take("supply call", one_client(ip), most=600, seconds=_WINDOW)
+    shop.limits.take("supply call", one_client(ip))
     found = await shop.db.read(_caller, token, shop.settings.text("shop.id"))
     if found is None:
         raise Denied("No supplier's key fits this.", code="supplier_unknown")
@@ -226,7 +222,7 @@ def _id(verdict: reads.Verdict) -> int:
 
 
 def _allow(shop: Shop, verdict: reads.Verdict) -> None:
-    shop.limits.take("supply batch", str(_id(verdict)), most=MOST_AN_HOUR, seconds=3600)
+    shop.limits.take("supply batch", str(_id(verdict)))
     if verdict.load.batches >= MOST_OPEN or verdict.load.size >= MOST_OPEN_BYTES:
         raise TooMany("Too many of your batches wait. Please wait until the shop has dealt with them.", retry_after=600)
 
@@ -237,12 +233,11 @@ async def _note(shop: Shop, verdict: reads.Verdict, head: Head | None, why: str,
     tell("sealed batch refused", why=why, supplier=_id(verdict), is_proved=verdict.is_proved, ip=actor.ip)
     if verdict.supplier is None or head is None:
         if actor.kind == "anonymous":
-            shop.limits.take("supply stranger", one_client(actor.ip), most=_STRANGERS, seconds=_WINDOW)
+            shop.limits.take("supply stranger", one_client(actor.ip))
         return
-    most = _TOLD_PROVED if verdict.is_proved else _TOLD_UNPROVED
     scope = "supply refusal proved" if verdict.is_proved else "supply refusal"
     try:
-        shop.limits.take(scope, str(_id(verdict)), most=most, seconds=3600)
+        shop.limits.take(scope, str(_id(verdict)))
     except TooMany:
         return  # the log has it
     named = Actor("supplier", str(_id(verdict)), actor.ip, request_id=actor.request_id)

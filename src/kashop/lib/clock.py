@@ -26,6 +26,26 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
 
+class Steady:
+    """A clock over another that never goes back: where that one is set back, this one goes on from where it was.
+
+    For windows and waits, which a machine's clock that is put right must not stretch: each lasts as long as it says, counted from
+    the first look after the clock was set.
+    """
+
+    def __init__(self, clock: Clock):
+        self._clock = clock
+        self._last = clock.now()
+        self._gained = 0
+
+    def now(self) -> int:
+        """Milliseconds that never become fewer."""
+        told = self._clock.now()
+        self._gained += max(0, self._last - told)
+        self._last = told
+        return told + self._gained
+
+
 def rfc3339(ms: int) -> str:
     """`2026-11-01T04:00:00Z`, as the API writes times."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

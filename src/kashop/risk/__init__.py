@@ -5,5 +5,6 @@ in memory.
 """
 
 from kashop.risk.limits import Limits, one_client
+from kashop.risk.scopes import SCOPES
 
-__all__ = ["Limits", "one_client"]
+__all__ = ["SCOPES", "Limits", "one_client"]

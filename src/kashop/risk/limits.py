@@ -1,43 +1,66 @@
-"""Sliding windows in memory: so many tries by a subject in so many seconds."""
+"""Sliding windows in memory: so many tries by a subject in so many seconds, for every scope of the table."""
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 
-from kashop.lib.clock import SECOND, Clock
+from kashop.lib.clock import SECOND, Clock, Steady
 from kashop.lib.errors import TooMany
+from kashop.risk.scopes import SCOPES, Scope
 
 MOST_SUBJECTS = 100_000
 
+SLOTS = 32
+"""Beyond so many tries they are remembered by the slot of the window that they fell into: a wide limit takes little more memory
+than a narrow one."""
+
 
 class Limits:
-    """Counts tries by (scope, subject). Forgets the subject that has been quiet longest when it knows too many."""
+    """Counts tries by (scope, subject). Forgets the subject that has been quiet longest when it knows too many.
 
-    def __init__(self, clock: Clock):
-        self._clock = clock
-        self._tries: OrderedDict[tuple[str, str], deque[int]] = OrderedDict()
+    It goes by a clock that never goes back, so that one that is set back keeps nobody out for longer than the window.
+    """
 
-    def take(self, scope: str, subject: str, *, most: int, seconds: int) -> None:
-        """Count one try. Raises TooMany when `most` were made in the last `seconds`."""
-        now = self._clock.now()
+    def __init__(self, clock: Clock, setting: Callable[[str], int] | None = None):
+        """`setting` looks a merchant's own number up by its name; without one, the table's holds."""
+        self._clock = Steady(clock)
+        self._setting = setting
+        self._tries: OrderedDict[tuple[str, str], deque[list[int]]] = OrderedDict()
+
+    def follow(self, setting: Callable[[str], int]) -> None:
+        """Take the merchant's own numbers from here on."""
+        self._setting = setting
+
+    def take(self, scope: str, subject: str) -> None:
+        """Count one try. Raises TooMany when as many were made as the scope allows, LookupError for a scope without a row."""
+        limit, now = SCOPES[scope], self._clock.now()
+        most, window = self._most(limit), limit.seconds * SECOND
         tries = self._tries.setdefault((scope, subject), deque())
         self._tries.move_to_end((scope, subject))
-        while tries and tries[0] <= now - seconds * SECOND:
+        while tries and tries[0][0] <= now - window:
             tries.popleft()
-        if len(tries) >= most:
-            wait = max(1, (tries[0] + seconds * SECOND - now) // SECOND)
+        if sum(count for _at, count in tries) >= most:
+            wait = max(1, (tries[0][0] + window - now) // SECOND)
             raise TooMany("Too many tries. Please wait {seconds} seconds.", retry_after=wait, seconds=wait)
-        tries.append(now)
+        if tries and most > SLOTS and tries[-1][0] > now - window // SLOTS:
+            tries[-1][1] += 1
+        else:
+            tries.append([now, 1])
         if len(self._tries) > MOST_SUBJECTS:
             self._tries.popitem(last=False)
 
-    def is_spent(self, scope: str, subject: str, *, most: int, seconds: int) -> bool:
+    def is_spent(self, scope: str, subject: str) -> bool:
         """Whether one more try would be refused; counts nothing."""
-        since = self._clock.now() - seconds * SECOND
-        return sum(at > since for at in self._tries.get((scope, subject), ())) >= most
+        limit = SCOPES[scope]
+        since = self._clock.now() - limit.seconds * SECOND
+        return sum(count for at, count in self._tries.get((scope, subject), ()) if at > since) >= self._most(limit)
 
     def forgive(self, scope: str, subject: str) -> None:
         """Forget a subject's tries, after a right one."""
         self._tries.pop((scope, subject), None)
+
+    def _most(self, limit: Scope) -> int:
+        return self._setting(limit.setting) if limit.setting and self._setting is not None else limit.most
 
 
 def one_client(ip: str) -> str:

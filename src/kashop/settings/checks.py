@@ -6,6 +6,7 @@ What depends on the shop (which networks it may reach, where its data is) is ask
 import binascii
 from base64 import b64decode
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
@@ -129,6 +130,18 @@ def _webhook_key(setting: Setting, value: object) -> str:
     return text
 
 
+def _networks(setting: Setting, value: object) -> str:
+    """Addresses and networks, separated by commas or blanks, as they are read back."""
+    text = _line(setting, value)
+    try:
+        networks = [ip_network(part, strict=False) for part in text.replace(",", " ").split()]
+    except ValueError:
+        raise Invalid.of(setting.name, "Write addresses or networks such as 203.0.113.7, 10.0.0.0/8.") from None
+    if any(network.prefixlen == 0 for network in networks):
+        raise Invalid.of(setting.name, "This is everybody's address.")
+    return ", ".join(str(network) for network in networks)
+
+
 CHECKS: dict[str, Callable[[Setting, object], Value]] = {
     "text": _text,
     "longtext": _text,
@@ -144,5 +157,8 @@ CHECKS: dict[str, Callable[[Setting, object], Value]] = {
     "path": _path,
     "secret": _secret,
 }
-BY_NAME: dict[str, Callable[[Setting, object], Value]] = {"notices.webhook_key": _webhook_key}
+BY_NAME: dict[str, Callable[[Setting, object], Value]] = {
+    "notices.webhook_key": _webhook_key,
+    "risk.free_networks": _networks,
+}
 """Settings that ask for more than their kind does."""

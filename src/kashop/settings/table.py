@@ -8,6 +8,7 @@ import msgspec
 
 from kashop.lib.errors import Invalid
 from kashop.settings.checks import BY_NAME, CHECKS
+from kashop.settings.risk import RISK
 from kashop.settings.types import Setting
 
 _MAIL = (
@@ -280,6 +281,7 @@ SETTINGS: dict[str, Setting] = {
             label="Renew the keys every",
             help="Days after which all codes are sealed anew under fresh keys; 0: only by hand.",
         ),
+        *RISK,
         *_MAIL,
         *_NOTICES,
     )

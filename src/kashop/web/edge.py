@@ -52,6 +52,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HOST = re.compile(rb"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_]([a-z0-9_.-]{0,252}))(:[0-9]{1,5})?", re.I)
 _ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ODD = re.compile(r"[\x00-\x1f\x7f\\]")
+_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.%]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}", re.ASCII)
 _FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"forwarded"})
 
 _HEADERS = (
@@ -100,6 +101,8 @@ class EdgeRules:
             ip = ip_address(address)
         except ValueError:
             return False
+        # a socket that takes both families tells an IPv4 peer as ::ffff:127.0.0.1
+        ip = getattr(ip, "ipv4_mapped", None) or ip
         return any(ip in network for network in self.proxies)
 
 
@@ -169,8 +172,7 @@ class Edge:
         scope = passage.scope
         peer, port = scope.get("client") or ("", 0)
         if self._rules.is_proxy(peer):
-            told = [h.strip() for h in passage.headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",") if h.strip()]
-            for hop in reversed(told):
+            for hop in reversed(_hops(scope["headers"])):
                 if not _is_address(hop):
                     break
                 peer = hop
@@ -313,6 +315,14 @@ def _check_body(passage: _Passage) -> Problem | None:
 def too_large(limit: int) -> Problem:
     """The refusal of a body beyond `limit` bytes."""
     return Problem(413, "too_large", "This is too large: {limit} KiB at most.", {"limit": limit // KIB})
+
+
+def _hops(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
+    """What X-Forwarded-For tells, over all its lines, nearest last; a port, which some proxies add, is left out."""
+    told = b",".join(value for name, value in headers if name == b"x-forwarded-for").decode("latin-1")
+    hops = [hop.strip() for hop in told.split(",") if hop.strip()]
+    ported = [(_WITH_PORT.fullmatch(hop), hop) for hop in hops]
+    return [(found.group(1) or found.group(2)) if found else hop for found, hop in ported]
 
 
 def _csp(path: str) -> bytes:

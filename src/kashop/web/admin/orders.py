@@ -178,7 +178,7 @@ async def query(request: AnyRequest, order_no: FromPath[str]) -> Redirect:
     """Ask the gateways now what became of an unpaid order."""
     shop = shop_of(request)
     order = await shop.db.read(_order, order_no)
-    shop.limits.take("staff query", order.order_no, most=10, seconds=60)
+    shop.limits.take("staff query", order.order_no)
     await attempts.query_open(shop, order.order_id, actor_of(request))
     return see(f"/admin/orders/{order_no}", "asked")
 

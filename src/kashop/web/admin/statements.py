@@ -70,7 +70,7 @@ async def day_page(request: AnyRequest, gateway: FromPath[str], day: FromPath[st
 async def fetch(request: AnyRequest, gateway: FromPath[str], day: FromPath[str]) -> Response[bytes] | Redirect:
     """Ask the vendor for the day's statement now."""
     shop, form = shop_of(request), form_of(request)
-    shop.limits.take("statement fetch", gateway, most=10, seconds=60)
+    shop.limits.take("statement fetch", gateway)
     try:
         outcome = await reconcile.fetch(shop, gateway, _date(day), actor_of(request))
     except Invalid as refused:

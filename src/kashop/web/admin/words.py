@@ -175,6 +175,8 @@ GROUP = {
     "payments": "Payments",
     "audit": "Audit",
     "vault": "Vault",
+    "risk": "Against hoarders and bots",
+    "limits": "Limits",
     "mail": "Mail",
     "notices": "Notices",
     "staff": "Staff",
@@ -182,6 +184,7 @@ GROUP = {
 }
 CHANNEL = {"mail": "Mail", "webhook": "Webhook", "file": "File"}
 NOTICE = {"waiting": "Waiting", "failing": "Failing", "sent": "Sent", "given_up": "Given up"}
+PROOF = {"auto": "Under pressure only", "always": "Always", "off": "Never"}
 ALARM = {"tell": "Tell the owners", "seal": "Tell the owners and seal the vault"}
 SECURITY = {"starttls": "STARTTLS", "tls": "TLS", "none": "Not encrypted"}
 SEALED_WHY = {
@@ -274,6 +277,7 @@ _KINDS = {
     **refund_words.KINDS,
     **statement_words.KINDS,
     "vault.on_alarm": ALARM,
+    "risk.captcha": PROOF,
     "shop.locale": LOCALE,
     "mail.security": SECURITY,
     "channel": CHANNEL,

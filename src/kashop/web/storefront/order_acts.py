@@ -23,7 +23,7 @@ async def reveal(request: AnyRequest, order_no: FromPath[str]) -> Response[bytes
     """The order's page with its codes; the audit rows are committed first."""
     order, _ = await _asked(request, order_no)
     shop = shop_of(request)
-    shop.limits.take("reveal", order.order_no, most=60, seconds=600)
+    shop.limits.take("reveal", order.order_no)
     shown = await deliver.reveal(shop, order, buyer(request, order.order_no), how="page")
     return await show(request, order, revealed=shown)
 
@@ -33,7 +33,7 @@ async def codes_file(request: AnyRequest, order_no: FromPath[str]) -> Response[b
     """The codes as a text file, each exactly as it was imported, one below the other."""
     order, _ = await _asked(request, order_no)
     shop = shop_of(request)
-    shop.limits.take("reveal", order.order_no, most=60, seconds=600)
+    shop.limits.take("reveal", order.order_no)
     shown = await deliver.reveal(shop, order, buyer(request, order.order_no), how="download")
     body = "".join(code + "\n" for each in shown for code in each.codes).encode()
     headers = {**PRIVATE, "content-disposition": f'attachment; filename="{order.order_no}.txt"'}
@@ -45,7 +45,7 @@ async def check(request: AnyRequest, order_no: FromPath[str]) -> Response[bytes]
     """The buyer says that he paid: ask his gateways now instead of at the next round."""
     order, _ = await _asked(request, order_no)
     shop = shop_of(request)
-    shop.limits.take("check", order.order_no, most=20, seconds=60)
+    shop.limits.take("check", order.order_no)
     await attempts.query_open(shop, order.order_id, buyer(request, order.order_no))
     return see_other(_page(request, order) + "&checked=1")
 
@@ -67,7 +67,7 @@ async def change(request: AnyRequest, order_no: FromPath[str]) -> Response[bytes
     """Pay another way."""
     order, form = await _asked(request, order_no)
     shop = shop_of(request)
-    shop.limits.take("attempts", order.order_no, most=20, seconds=600)
+    shop.limits.take("attempts", order.order_no)
     gateway, method = parsed(form.text("payment", most=130))
     form.done()
     try:

@@ -25,7 +25,7 @@ async def returned(request: AnyRequest, gateway: FromPath[str]) -> Response[byte
     if order is None:
         return see_other(url("lookup"))
     try:
-        shop.limits.take("check", order.order_no, most=20, seconds=60)
+        shop.limits.take("check", order.order_no)
         await attempts.query_open(shop, order.order_id, buyer(request, order.order_no))
     except TooMany:  # the page itself asks again
         shop.log.info("returned too often", order=order.order_no)

@@ -23,6 +23,7 @@ from kashop.risk import Limits
 from kashop.settings import Settings
 from kashop.settings.config import Config
 from kashop.settings.reads import settings as stored_settings
+from kashop.shelf.memory import Shelf
 from kashop.vault import Keyring, Tampered, keyring, unseal
 from kashop.vault import reads as vault
 from kashop.vault.door import Door
@@ -42,6 +43,8 @@ class Shop:
     limits: Limits
     failures: Failures
     """Which gateway accounts failed lately."""
+    shelf: Shelf
+    """What is for sale, in memory."""
     staff_passwords: Passwords
     lookup_passwords: Passwords
     """Checks those of people who look for their orders."""
@@ -95,6 +98,7 @@ class Shop:
             plugins=host,
             limits=Limits(clock),
             failures=Failures(clock),
+            shelf=Shelf(db),
             staff_passwords=Passwords.for_staff(),
             lookup_passwords=Passwords.for_lookup(),
             order_passwords=Passwords.for_orders(),

@@ -10,7 +10,7 @@ import pytest
 from kashop.analytics import INVARIANTS
 from kashop.cli.check import Result, results
 from kashop.db import examine
-from kashop.db.sqlite import SqliteTx
+from kashop.db.units import SqliteTx
 from kashop.flows import checkout, deliver, reconcile, refunds
 from kashop.inventory import writes as inventory
 from kashop.lib.actor import CLI, SYSTEM

@@ -17,6 +17,7 @@ ROOMS = {
     "payments",
     "risk",
     "settings",
+    "shelf",
     "supply",
     "vault",
 }

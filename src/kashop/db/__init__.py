@@ -71,6 +71,11 @@ class Db(Protocol):
         """Call this on the event loop whenever something was committed here: it must not wait, and learns nothing but that."""
         ...
 
+    def watch(self, look: Callable[[Reader], T], told: Callable[[T], None]) -> None:
+        """Run a look at the end of everything that is committed here, within its transaction, and tell on the event loop what it
+        saw once that is durable, before who waits for the commit goes on."""
+        ...
+
     async def close(self) -> None:
         """Finish what is queued and let go of the files."""
         ...

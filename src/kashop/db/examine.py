@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from kashop.db import Reader, dialect, migrate
-from kashop.db.sqlite import SqliteTx
+from kashop.db.units import SqliteTx
 
 _SCHEMA = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
 _RACE_FROM, _RACE_FIXED = (3, 7, 0), (3, 51, 3)

@@ -9,8 +9,9 @@ unit (promises V-1 to V-6).
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
@@ -20,8 +21,9 @@ from kashop.db import Reader, Tx
 from kashop.db.connections import Connection, connect
 from kashop.db.locks import WriteLock
 from kashop.db.queue import Queue
+from kashop.db.units import Failed, SqliteTx, look, run_unit
 from kashop.lib.clock import Clock
-from kashop.lib.errors import Invalid, Refusal, Unavailable, UnknownOutcome
+from kashop.lib.errors import Refusal, Unavailable, UnknownOutcome
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -35,87 +37,7 @@ CHECKPOINT_GROUPS = 64
 
 WRITER_CACHE = "PRAGMA cache_size=-16000"
 
-MACHINE = frozenset(
-    {
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-    }
-)
-"""What the machine refuses, and no statement can help: told as Unavailable. Everything else is a bug."""
-
 log = structlog.get_logger("kashop.db")
-
-
-class SqliteTx:
-    """A Reader and Tx over one connection; lives for one unit of work on that connection's thread."""
-
-    __slots__ = ("_con", "now")
-
-    def __init__(self, con: sqlite3.Connection, now: int):
-        self._con = con
-        self.now = now
-
-    def one(self, sql: str, into: type[T], /, **params: Any) -> T | None:
-        """The first row, or None."""
-        cursor = self._execute(sql, params)
-        row = cursor.fetchone()
-        return None if row is None else _maker(sql, cursor, into)(*row)
-
-    def all(self, sql: str, into: type[T], /, **params: Any) -> list[T]:
-        """Every row."""
-        cursor = self._execute(sql, params)
-        make = _maker(sql, cursor, into)
-        return [make(*row) for row in cursor]
-
-    def value(self, sql: str, /, **params: Any) -> Any:
-        """The first column of the first row, or None."""
-        rows = self._execute(sql, params).fetchall()
-        return rows[0][0] if rows else None
-
-    def values(self, sql: str, /, **params: Any) -> list[Any]:
-        """The first column of every row."""
-        return [row[0] for row in self._execute(sql, params)]
-
-    def run(self, sql: str, /, **params: Any) -> int:
-        """Change rows; how many were."""
-        return self._execute(sql, params).rowcount
-
-    def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> int:
-        """Run one change for each row of parameters; how many rows were changed."""
-        try:
-            return self._con.executemany(sql, rows).rowcount
-        except OverflowError:
-            raise _too_large() from None
-
-    def _execute(self, sql: str, params: Mapping[str, Any]) -> sqlite3.Cursor:
-        try:
-            return self._con.execute(sql, params)
-        except OverflowError:
-            raise _too_large() from None
-
-
-_checked: set[tuple[str, type]] = set()
-
-
-def _maker(sql: str, cursor: sqlite3.Cursor, into: type[T]) -> Callable[..., T]:
-    """`into`, once its fields are known to be the statement's columns in order."""
-    if (sql, into) not in _checked:
-        columns = tuple(c[0] for c in cursor.description)
-        fields = tuple(getattr(into, "__struct_fields__", None) or into.__dataclass_fields__)  # type: ignore[attr-defined]
-        if columns != fields:
-            raise TypeError(f"{into.__name__} has fields {fields}, the statement has columns {columns}")
-        _checked.add((sql, into))
-    return into
-
-
-def _too_large() -> Invalid:
-    return Invalid.of("", "A number is too large.")
 
 
 @dataclass(slots=True)
@@ -124,13 +46,6 @@ class _Unit:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     done: "asyncio.Future[Any]"
-
-
-class _Failed:
-    __slots__ = ("error",)
-
-    def __init__(self, error: BaseException):
-        self.error = error
 
 
 class SqliteDb:
@@ -154,6 +69,7 @@ class SqliteDb:
         self._copied_at = 0
         self._under_way = 0
         self._told: list[Callable[[], None]] = []
+        self._watched: list[tuple[Callable[[Reader], Any], Callable[[Any], None]]] = []
 
     @classmethod
     async def open(cls, path: Path, clock: Clock, *, readers: int = 2) -> "SqliteDb":
@@ -168,7 +84,7 @@ class SqliteDb:
             raise Unavailable("The shop is stopping. Please try again in a moment.")
         reader = await self._idle.get()
         try:
-            return await asyncio.shield(reader.run(_look, self._clock.now(), fn, args, kwargs))
+            return await asyncio.shield(reader.run(look, self._clock.now(), fn, args, kwargs))
         finally:
             self._idle.put_nowait(reader)
 
@@ -191,6 +107,10 @@ class SqliteDb:
         """Call this on the event loop whenever a group was committed."""
         self._told.append(call)
 
+    def watch(self, look: Callable[[Reader], T], told: Callable[[T], None]) -> None:
+        """Run a look at the end of every group, within it, and tell on the event loop what it saw once that is durable."""
+        self._watched.append((look, told))
+
     async def close(self) -> None:
         """Finish what is queued, checkpoint, and let go of the files."""
         if self._is_closing:
@@ -204,34 +124,38 @@ class SqliteDb:
     async def _drain_groups(self) -> None:
         while group := self._queue.take():
             unknown, self._under_way = False, len(group)
+            seen: list[Any] = []
             try:
                 assert self._writer is not None
-                answers, seconds = await self._writer.run(self._commit_group, [(u.fn, u.args, u.kwargs) for u in group])
+                answers, seen, seconds = await self._writer.run(self._commit_group, [(u.fn, u.args, u.kwargs) for u in group])
                 self._queue.took(len(group), seconds)
             except UnknownOutcome as outcome:
                 log.critical("a commit failed: its outcome is unknown", problem=outcome.text())
-                answers, unknown = [_Failed(outcome)] * len(group), True
+                answers, unknown = [Failed(outcome)] * len(group), True
             except Exception as error:  # the group was undone as a whole: a full disk, a lock that did not come
                 log.exception("write group failed")
                 refused = Unavailable("The shop cannot write just now: {problem}.", problem=str(error))
-                answers = [_Failed(refused)] * len(group)
+                answers = [Failed(refused)] * len(group)
             self.groups += 1
             self.units += len(group)
             self._under_way = 0
             if unknown:
                 self.problem = "a commit could not be confirmed"
+            if not unknown:
+                self._tell(seen)
             for unit, answer in zip(group, answers, strict=True):
                 _answer(unit.done, answer)
             if unknown:
                 await self._recover()
                 continue
-            self._tell()
             if not self._queue and self.groups >= self._copied_at + CHECKPOINT_GROUPS:
                 self._copied_at = self.groups
                 await self._copy_back()
 
-    def _tell(self) -> None:
-        for call in self._told:
+    def _tell(self, seen: list[Any]) -> None:
+        """Before who waits for the group goes on: whatever he looks at then knows of it."""
+        calls: list[Callable[[], None]] = [partial(told, saw) for (_, told), saw in zip(self._watched, seen, strict=False)]
+        for call in calls + self._told:
             try:
                 call()
             except Exception:
@@ -249,13 +173,15 @@ class SqliteDb:
         with self._lock:
             con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
-    def _commit_group(self, con: sqlite3.Connection, group: list[tuple[Any, ...]]) -> tuple[list[Any], float]:
-        """On the writer's thread: every unit in its savepoint, then one COMMIT; the answers, and how long it took."""
+    def _commit_group(self, con: sqlite3.Connection, group: list[tuple[Any, ...]]) -> tuple[list[Any], list[Any], float]:
+        """On the writer's thread: every unit in its savepoint, then one COMMIT; the answers, what those saw that watch, and how
+        long it took."""
         started = time.perf_counter()
         with self._lock:
             con.execute("BEGIN IMMEDIATE")
             try:
-                answers = [_run_unit(con, self._clock.now(), *unit) for unit in group]
+                answers = [run_unit(con, self._clock.now(), *unit) for unit in group]
+                seen = [watching(SqliteTx(con, self._clock.now())) for watching, _ in self._watched]
             except BaseException:
                 if con.in_transaction:  # not so after a full disk: SQLite has rolled back already (promises V-5)
                     con.execute("ROLLBACK")
@@ -267,14 +193,14 @@ class SqliteDb:
                     "The shop could not confirm this change ({problem}). Retry with the same key to learn its outcome.",
                     problem=str(error),
                 ) from error
-        return answers, time.perf_counter() - started
+        return answers, seen, time.perf_counter() - started
 
     async def _recover(self) -> None:
         """Reopen the writer and commit something small, so that the frames of the failed commit are overwritten and what
         everyone sees is what the log holds. Until that succeeds no unit is taken; readers go on all the while."""
         refused = Unavailable("The shop cannot write just now: {problem}.", problem=self.problem)
         for unit in self._queue.drop():
-            _answer(unit.done, _Failed(refused))
+            _answer(unit.done, Failed(refused))
         attempt = 0
         while not self._is_closing:
             attempt += 1
@@ -326,48 +252,10 @@ class SqliteDb:
             con.close()
 
 
-def _run_unit(con: sqlite3.Connection, now: int, fn: Callable[..., T], args: Any, kwargs: Any) -> T | _Failed:
-    con.execute("SAVEPOINT unit")
-    try:
-        answer = fn(SqliteTx(con, now), *args, **kwargs)
-    except BaseException as error:  # a thread has nobody else to tell: SystemExit here would end the shop
-        if not con.in_transaction:
-            raise
-        con.execute("ROLLBACK TO unit")
-        con.execute("RELEASE unit")
-        return _Failed(_tellable(error))
-    con.execute("RELEASE unit")
-    return answer
-
-
-def _tellable(error: BaseException) -> Exception:
-    """An error that a Future can carry: no Future takes StopIteration (its waiter would wait for ever), and what is no
-    Exception would end the event loop."""
-    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in MACHINE:
-        log.error("a unit of work could not write", problem=str(error))
-        return Unavailable("The shop cannot write just now: {problem}.", problem=str(error))
-    if isinstance(error, Exception) and not isinstance(error, StopIteration):
-        return error
-    wrapped = RuntimeError(f"a unit of work raised {type(error).__name__}")
-    wrapped.__cause__ = error
-    return wrapped
-
-
-def _look(con: sqlite3.Connection, now: int, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
-    con.execute("BEGIN")
-    try:
-        return fn(SqliteTx(con, now), *args, **kwargs)
-    except (StopIteration, GeneratorExit, KeyboardInterrupt, SystemExit) as error:
-        raise _tellable(error) from error
-    finally:
-        if con.in_transaction:
-            con.execute("ROLLBACK")
-
-
 def _answer(done: "asyncio.Future[Any]", answer: Any) -> None:
     if done.done():
         return
-    if isinstance(answer, _Failed):
+    if isinstance(answer, Failed):
         done.set_exception(answer.error)
         if isinstance(answer.error, Refusal):
             done.exception()  # a caller that went away leaves no "never retrieved" noise

@@ -1,17 +1,16 @@
 """Place an order: check and price before any lock, hold in one change, then tell the gateway.
 
-Always true: the client's prices decide nothing; the same key never makes a second order; an attempt is written before its
-gateway hears of it.
+Always true: the client's prices decide nothing, and no more do those that were in memory: they are the database's at the moment
+of the change; the same key never makes a second order; an attempt is written before its gateway hears of it.
 """
 
 import asyncio
 
 import msgspec
 
-from kashop.catalog import reads as catalog
 from kashop.catalog.rules import checked_answers
-from kashop.catalog.types import BuyerField, Category, Offer
-from kashop.db import Reader, Tx
+from kashop.catalog.types import BuyerField, Offer
+from kashop.db import Tx
 from kashop.db.queue import Work, does
 from kashop.delivery import writes as delivery
 from kashop.flows import attempts, offers, unfit
@@ -19,19 +18,22 @@ from kashop.flows.offers import NOBODY, Visitor
 from kashop.lib import ids, money
 from kashop.lib.actor import Actor
 from kashop.lib.clock import MINUTE, SECOND
-from kashop.lib.errors import Conflict, FieldError, Invalid, Mismatch, PriceChanged
+from kashop.lib.errors import Conflict, FieldError, Invalid, Mismatch, PriceChanged, Refusal, Unavailable
 from kashop.lib.text import contact_key, is_email, is_phone, is_plain, is_qq
 from kashop.orders import reads as orders_reads
 from kashop.orders import rules
 from kashop.orders import writes as orders
 from kashop.orders.types import LineDraft, Order, OrderDraft, Replay
-from kashop.payments import reads as payment_reads
 from kashop.payments import writes as payments
-from kashop.payments.rows import Attempt, GatewayAccount
+from kashop.payments.rows import Attempt
 from kashop.risk import one_client
+from kashop.shelf import reads as shelf
+from kashop.shelf.types import Listing
 from kashop.shop import Shop
 
 MOST_LINES = 20
+MOST_TRIES = 8
+"""How often an order is priced anew because what is for sale changed between that and its change."""
 SURELY_RANDOM = 20
 """Characters of an idempotency key: a UUID has 32 or 36, 128 bits in base 64 have 22; what people count has fewer."""
 
@@ -81,23 +83,42 @@ async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "", visi
     Raises Invalid by field, SoldOut, PriceChanged.
     """
     binding = _binding(shop, wish, key, actor)
-    known, goods, shelves, accounts = await shop.db.read(_prepared, wish, binding)
-    if known is not None:
-        return await _replayed(shop, known, binding, actor)
-    lines = _priced(wish, goods)
-    _check_total(shop, wish, lines)
-    chosen: list[int] = []
-    if total := rules.total(lines):
-        wanted = offers.basket([o.product for o in goods.values() if o], shelves, total)
-        chosen = offers.chosen(shop, accounts, wanted, visitor, gateway=wish.gateway, method=wish.method)
-    payment = _Payment(chosen[0], wish.method, visitor.device) if chosen else None
-    draft = await _draft(shop, wish, goods, lines)
-    done = await shop.db.write(_place, draft, payment, binding, actor)
-    if isinstance(done, Replay):  # another request with the same key came first
-        return await _replayed(shop, done, binding, actor)
-    order, tried = done
-    attempt = await attempts.begin(shop, tried, actor, others=chosen[1:]) if tried else None
-    return Placed(order, shop.keyring.order_token(order.order_no), attempt)
+    password = wish.lookup_password
+    lookup_hash: str | None = None
+    for _ in range(MOST_TRIES):
+        seen = (await shop.shelf.look()).listing
+        try:
+            goods = {want.sku: seen.offers.get(want.sku) for want in wish.lines}
+            lines = _priced(wish, goods)
+            _check_total(shop, wish, lines)
+            chosen = _chosen(shop, wish, visitor, seen, [o for o in goods.values() if o], rules.total(lines))
+        except Refusal:
+            known = await shop.db.read(orders_reads.find_replay, binding.scope, binding.key_hash) if binding else None
+            if known is None:
+                raise
+            return await _replayed(shop, known, binding, actor)
+        if password and lookup_hash is None:
+            lookup_hash = await shop.order_passwords.hash(password, field="lookup_password")
+        payment = _Payment(chosen[0], wish.method, visitor.device) if chosen else None
+        draft = _draft(shop, wish, goods, lines, lookup_hash)
+        done = await shop.db.write(_place, draft, payment, binding, actor, seen.version)
+        if isinstance(done, Replay):
+            return await _replayed(shop, done, binding, actor)
+        if isinstance(done, int):
+            shop.shelf.doubt(done)
+            continue
+        order, tried = done
+        attempt = await attempts.begin(shop, tried, actor, others=chosen[1:]) if tried else None
+        return Placed(order, shop.keyring.order_token(order.order_no), attempt)
+    raise Unavailable("The shop is very busy. Please try again in a moment.", code="busy")
+
+
+def _chosen(shop: Shop, wish: Checkout, visitor: Visitor, seen: Listing, goods: list[Offer], total: int) -> list[int]:
+    """The accounts to be asked, in order; none when nothing is to be paid."""
+    if not total:
+        return []
+    wanted = offers.basket([o.product for o in goods], seen.categories, total)
+    return offers.chosen(shop, seen.accounts, wanted, visitor, gateway=wish.gateway, method=wish.method)
 
 
 async def placed(shop: Shop, order_id: int, *, is_replay: bool = False) -> Placed:
@@ -128,14 +149,6 @@ def _binding(shop: Shop, wish: Checkout, key: str, actor: Actor) -> _Binding | N
     # an answer holds the order's token: `order-1`, with a contact that is known, must not hand it to a stranger
     whose = f"/{one_client(actor.ip)}" if len(key) < SURELY_RANDOM else ""
     return _Binding(f"order/{wish.channel}{whose}", rules.key_hash(key), digest)
-
-
-def _prepared(
-    db: Reader, wish: Checkout, binding: _Binding | None
-) -> tuple[Replay | None, dict[str, Offer | None], list[Category], list[GatewayAccount]]:
-    known = orders_reads.find_replay(db, binding.scope, binding.key_hash) if binding else None
-    goods = {want.sku: catalog.find_offer(db, want.sku) for want in wish.lines}
-    return known, goods, catalog.categories(db), payment_reads.gateways(db)
 
 
 async def _replayed(shop: Shop, known: Replay, binding: _Binding | None, actor: Actor) -> Placed:
@@ -238,18 +251,19 @@ def _check_total(shop: Shop, wish: Checkout, lines: tuple[LineDraft, ...]) -> No
         )
 
 
-async def _draft(shop: Shop, wish: Checkout, offers: dict[str, Offer | None], lines: tuple[LineDraft, ...]) -> OrderDraft:
+def _draft(
+    shop: Shop, wish: Checkout, offers: dict[str, Offer | None], lines: tuple[LineDraft, ...], lookup_hash: str | None
+) -> OrderDraft:
     now = shop.clock.now()
     order_no = ids.number("K", now)
     hold_minutes = min(o.product.hold_minutes for o in offers.values() if o is not None)
-    password = wish.lookup_password
     return OrderDraft(
         order_no=order_no,
         token_hash=ids.digest(shop.keyring.order_token(order_no)),
         channel=wish.channel,
         contact_type=wish.contact_type,
         contact=contact_key(wish.contact),
-        lookup_hash=await shop.order_passwords.hash(password, field="lookup_password") if password else None,
+        lookup_hash=lookup_hash,
         currency=shop.settings.text("shop.currency"),
         total_minor=rules.total(lines),
         locale=wish.locale,
@@ -259,11 +273,16 @@ async def _draft(shop: Shop, wish: Checkout, offers: dict[str, Offer | None], li
 
 
 def _place(
-    tx: Tx, draft: OrderDraft, payment: _Payment | None, binding: _Binding | None, actor: Actor
-) -> Replay | tuple[Order, attempts.Tried | None]:
-    """The one change: the order, its holds, its key and its first attempt. A free order is delivered at once."""
+    tx: Tx, draft: OrderDraft, payment: _Payment | None, binding: _Binding | None, actor: Actor, seen: int
+) -> Replay | int | tuple[Order, attempts.Tried | None]:
+    """The one change: the order, its holds, its key and its first attempt. A free order is delivered at once.
+
+    Nothing but the shelf's version when that is not the one that the draft was priced by.
+    """
     if binding and (known := orders_reads.find_replay(tx, binding.scope, binding.key_hash)):
         return known
+    if (version := shelf.version(tx)) != seen:
+        return version
     order_id = orders.place(tx, draft, actor)
     if binding:
         orders.remember_key(tx, scope=binding.scope, key_hash=binding.key_hash, request_digest=binding.digest, order_id=order_id)

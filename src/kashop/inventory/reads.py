@@ -1,7 +1,18 @@
 """Looks at the stock."""
 
 from kashop.db import Reader
-from kashop.inventory.types import DEFAULT_POOL, Batch, BatchCounts, Count, Intake, KnownCode, OwnedCode, Pool, Rejects
+from kashop.inventory.types import (
+    DEFAULT_POOL,
+    Batch,
+    BatchCounts,
+    ChannelPool,
+    Count,
+    Intake,
+    KnownCode,
+    OwnedCode,
+    Pool,
+    Rejects,
+)
 from kashop.lib.errors import Invalid, NotFound
 
 
@@ -10,6 +21,11 @@ def pool_of(db: Reader, channel: str) -> int:
     sql = "SELECT pool_id FROM pool_channels WHERE channel = :channel"
     found = db.value(sql, channel=channel)
     return int(found if found is not None else get_pool(db, DEFAULT_POOL).pool_id)
+
+
+def channel_pools(db: Reader) -> list[ChannelPool]:
+    """Every channel that has a pool of its own."""
+    return db.all("SELECT channel, pool_id FROM pool_channels", ChannelPool)
 
 
 def get_pool(db: Reader, slug: str) -> Pool:

@@ -13,6 +13,13 @@ class Pool(msgspec.Struct, frozen=True):
     name: str
 
 
+class ChannelPool(msgspec.Struct, frozen=True):
+    """The pool that a channel sells from, when it is not the default one."""
+
+    channel: str
+    pool_id: int
+
+
 class Batch(msgspec.Struct, frozen=True):
     """One import.
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from kashop.accounts import passwords
 from kashop.flows.found import Charter, found
 from kashop.shop import Shop
 from tests.cast import OWNER, PASSWORD, TestClock, config
@@ -14,8 +15,19 @@ from tests.cast import OWNER, PASSWORD, TestClock, config
 SAMPLES = Path(__file__).parent / "stock"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashing() -> Iterator[None]:
+    """Hash in microseconds: a thousand log-ins are about who gets in, not about the price. `accounts/price` pays in full, and so
+    does every process that a test starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        for price in (passwords._STAFF, passwords._LOOKUP):
+            for name, value in (("time_cost", 1), ("memory_cost", 8)):
+                patch.setitem(price, name, value)
+        yield
+
+
 @pytest.fixture(scope="session")
-def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def founded(cheap_hashing: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A practice shop, founded once; copy it, do not open it."""
     data = tmp_path_factory.mktemp("template") / "shop"
     charter = Charter(owner=OWNER, owner_password=PASSWORD, shop_name="测试小店", is_practice=True)

@@ -21,6 +21,7 @@ from jinja2 import (
     StrictUndefined,
     Undefined,
 )
+from jinja2.bccache import Bucket, BytecodeCache
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
@@ -142,6 +143,7 @@ def make_environment(
         loader=loader,
         autoescape=True,
         undefined=StrictUndefined if is_strict else Undefined,
+        bytecode_cache=_COMPILED,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -152,6 +154,25 @@ def make_environment(
         "qr_svg": qr_svg,
     }
     return environment
+
+
+class _Compiled(BytecodeCache):
+    """What templates were compiled to, for every language of a theme: the code is the same, only the words differ."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Take what was compiled from the same source."""
+        if (code := self._kept.get((bucket.key, bucket.checksum))) is not None:
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep it."""
+        self._kept[bucket.key, bucket.checksum] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):

@@ -1,0 +1,22 @@
+"""A hasher that is watched."""
+
+import threading
+from typing import Any
+
+
+class Counting:
+    """A hasher that counts how many it hashes, and how many of those at once."""
+
+    def __init__(self, real: Any):
+        self._real, self._lock = real, threading.Lock()
+        self.total = self.now = self.most = 0
+
+    def verify(self, stored: str, text: str) -> bool:
+        with self._lock:
+            self.total, self.now = self.total + 1, self.now + 1
+            self.most = max(self.most, self.now)
+        try:
+            return bool(self._real.verify(stored, text))
+        finally:
+            with self._lock:
+                self.now -= 1

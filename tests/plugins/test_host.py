@@ -138,6 +138,7 @@ def test_a_broken_plugin_is_off_with_a_reason_and_the_others_go_on(data: Path, b
     assert "my secret" not in repr(events) + repr(host.plugins)
     assert [e["plugin"] for e in events if e["log_level"] in ("warning", "error")] == ["broken"]
     assert set(host.gateway_types) == BOX | {"cash"}
+    assert [name for name in (*BOX, "cash", "unheard of") if not host.is_of_box(name)] == ["cash", "unheard of"]
     assert host.gateway_types["epay"].label == "Epay"
 
 

@@ -1,5 +1,7 @@
 """Changes that deliver."""
 
+from collections.abc import Sequence
+
 from kashop.audit.writes import record
 from kashop.db import Tx
 from kashop.inventory import reads as inventory_reads
@@ -10,7 +12,7 @@ from kashop.lib.clock import MINUTE
 from kashop.lib.errors import Conflict, Invalid, SoldOut
 from kashop.orders import reads as orders_reads
 from kashop.orders import writes as orders
-from kashop.orders.types import Line, Order
+from kashop.orders.types import Line, Order, OrderException
 from kashop.payments.refunding.reads import going_back
 from kashop.vault import reads as vault
 
@@ -27,19 +29,29 @@ def deliver_auto(tx: Tx, order_id: int, actor: Actor) -> str:
         return order.status
     if _is_going_back(tx, order):
         return order.status
-    due = [line for line in orders_reads.lines(tx, order_id) if line.delivery == "auto" and line.delivered < line.quantity]
+    return deliver_paid(tx, order, actor, desk=orders_reads.open_exceptions(tx, order_id))
+
+
+def deliver_paid(tx: Tx, order: Order, actor: Actor, *, desk: Sequence[OrderException]) -> str:
+    """The same for an order that the caller, in this very unit, has seen to be paid and to keep its money, and its desk."""
+    lines = orders_reads.lines(tx, order.order_id)
+    due = [line for line in lines if line.delivery == "auto" and line.delivered < line.quantity]
     if due and vault.is_sealed(tx):
         return _wait(tx, order, due, actor)
     is_short = False
     for line in due:
         is_short |= not _deliver_line(tx, order, line, actor)
     if is_short:
-        orders.close_exceptions(tx, order_id, ("sealed",), actor, reason="the vault is unsealed")
-        orders.open_exception(tx, order_id, "short_of_stock", actor)
-        is_begun = any(line.delivered for line in orders_reads.lines(tx, order_id))
-        return orders.mark_progress(tx, order_id, actor) if is_begun else order.status
-    orders.close_exceptions(tx, order_id, ("short_of_stock", "delivery_failed", "sealed"), actor, reason="delivered")
-    return orders.mark_progress(tx, order_id, actor)
+        orders.close_exceptions(tx, order.order_id, ("sealed",), actor, reason="the vault is unsealed", among=desk)
+        orders.open_exception(tx, order.order_id, "short_of_stock", actor)
+        is_begun = any(line.delivered for line in orders_reads.lines(tx, order.order_id))
+        return orders.mark_progress(tx, order.order_id, actor) if is_begun else order.status
+    orders.close_exceptions(tx, order.order_id, _UNDELIVERED, actor, reason="delivered", among=desk)
+    is_whole = all(line.delivery == "auto" or line.delivered >= line.quantity for line in lines)
+    return orders.mark_progress(tx, order.order_id, actor, is_whole=is_whole)
+
+
+_UNDELIVERED = ("short_of_stock", "delivery_failed", "sealed")
 
 
 def _is_going_back(tx: Tx, order: Order) -> bool:

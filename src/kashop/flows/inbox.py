@@ -1,17 +1,21 @@
-"""The inbox of callbacks: what a gateway says is stored as it came, then proved, then settled, and answered in its own words.
+"""The inbox of callbacks: what a gateway says is stored as it came, proved, settled, and answered in its own words.
 
-Always true: a callback is in the inbox before it settles anything; all that is not believed is answered alike; strangers cannot
-fill the disk with what is not believed.
+Always true: nothing is settled by a callback that is not in the inbox, and none is answered before it is there; all that is not
+believed is answered alike; strangers cannot fill the disk with what is not believed.
+
+A gateway of the box proves a callback by its bytes alone and at once, so one commit stores, judges and settles what it reads.
+What a stranger's plugin reads, and what could not be settled so, is stored first and judged by a second (docs/decisions/0029).
 """
 
 import asyncio
 
 import msgspec
 
+from kashop.db import Tx
 from kashop.db.queue import Work, does
 from kashop.flows import attempts, gateways, settle
 from kashop.lib.actor import Actor
-from kashop.lib.errors import Invalid, NotFound
+from kashop.lib.errors import Invalid, NotFound, Unavailable
 from kashop.payments import reads, writes
 from kashop.payments.rows import Callback, GatewayAccount
 from kashop.payments.types import Answer, CallbackRequest, Gateway, Notice, Rejected
@@ -40,8 +44,7 @@ async def receive_callback(shop: Shop, gateway: str, request: CallbackRequest, *
         refusal = _read(shop, account, request)
         if isinstance(refusal, _Refused):
             return refusal.answer
-    callback_id, account = await shop.db.write(writes.store_callback, gateway, request, ip=ip)
-    answer, is_believed = await _judge(shop, callback_id, account, request)
+    answer, is_believed = await _judge_at_once(shop, gateway, request, ip) or await _judge_stored(shop, gateway, request, ip)
     if not is_believed and not _is_flooded(shop, ip):
         for scope, subject in _flood_marks(ip):
             shop.limits.take(scope, subject)
@@ -86,6 +89,59 @@ def _read(shop: Shop, account: GatewayAccount | None, request: CallbackRequest) 
         return _Refused(made.rejected, rejected.reason)
 
 
+async def _judge_at_once(shop: Shop, gateway: str, request: CallbackRequest, ip: str) -> tuple[Answer, bool] | None:
+    """Store, judge and settle a callback in one commit. None when that cannot be, and nothing was stored: no such account is
+    known or it has changed, a stranger's plugin reads it, or something broke.
+    """
+    account = shop.accounts.get(gateway) or await shop.db.read(reads.find_gateway, gateway)
+    if account is None or not shop.plugins.is_of_box(account.type):
+        return None
+    shop.accounts[gateway] = account
+    try:
+        read = _read(shop, account, request)
+        verdict, attempt_id = await _kept(shop, account, read, settle.Arrival(request, ip))
+    except Unavailable:
+        raise
+    except writes.AccountChanged:
+        shop.accounts.pop(gateway, None)
+        return None
+    except Exception:  # noqa: BLE001 - stored first, so that it is not lost, it is tried again, and what breaks is told then
+        shop.log.warning("a callback could not be judged at once: it is stored first", gateway=account.name)
+        return None
+    if isinstance(read, _Refused):
+        return read.answer, False
+    if read.notice.is_hint:
+        return await _ask(shop, attempt_id, read, Actor("gateway", account.name))
+    return (read.gateway.rejected, False) if verdict == "rejected" else (read.gateway.accepted, True)
+
+
+async def _kept(
+    shop: Shop, account: GatewayAccount, read: _Refused | _Believed, arrival: settle.Arrival
+) -> tuple[str, int | None]:
+    """The verdict with which a callback went into the inbox; of a hint, the attempt to ask about besides."""
+    request, ip = arrival.request, arrival.ip
+    if isinstance(read, _Refused):
+        await shop.db.write(writes.keep_callback, account, request, ip=ip, verdict="rejected", reason=read.reason)
+        return "rejected", None
+    if not read.notice.attempt_no:
+        await shop.db.write(writes.keep_callback, account, request, ip=ip, verdict="ignored", reason="not_ours")
+        return "ignored", None
+    if read.notice.is_hint:
+        return "asked", await shop.db.write(_take_hint, account, arrival, read.notice.attempt_no)
+    return await settle.settle_arrival(shop, account, read.notice, Actor("gateway", account.name), arrival), None
+
+
+def _take_hint(tx: Tx, account: GatewayAccount, arrival: settle.Arrival, attempt_no: str) -> int | None:
+    callback_id = writes.keep_callback(tx, account, arrival.request, ip=arrival.ip, verdict="new")
+    return writes.take_hint(tx, callback_id, account.gateway_id, attempt_no)
+
+
+async def _judge_stored(shop: Shop, gateway: str, request: CallbackRequest, ip: str) -> tuple[Answer, bool]:
+    """Store a callback, then judge it."""
+    callback_id, account = await shop.db.write(writes.store_callback, gateway, request, ip=ip)
+    return await _judge(shop, callback_id, account, request)
+
+
 async def _judge(shop: Shop, callback_id: int, account: GatewayAccount | None, request: CallbackRequest) -> tuple[Answer, bool]:
     """The answer to a stored callback, and whether it was believed."""
     read = _read(shop, account, request)
@@ -97,7 +153,8 @@ async def _judge(shop: Shop, callback_id: int, account: GatewayAccount | None, r
         return read.gateway.accepted, True
     actor = Actor("gateway", read.account.name)
     if read.notice.is_hint:
-        return await _ask(shop, callback_id, read, actor)
+        attempt_id = await shop.db.write(writes.take_hint, callback_id, read.account.gateway_id, read.notice.attempt_no)
+        return await _ask(shop, attempt_id, read, actor)
     verdict = await settle.settle_notice(shop, read.account, read.notice, actor, source="callback", callback_id=callback_id)
     return (read.gateway.rejected, False) if verdict == "rejected" else (read.gateway.accepted, True)
 
@@ -131,9 +188,8 @@ def _as_received(callback: Callback) -> CallbackRequest:
     )
 
 
-async def _ask(shop: Shop, callback_id: int, hint: _Believed, actor: Actor) -> tuple[Answer, bool]:
+async def _ask(shop: Shop, attempt_id: int | None, hint: _Believed, actor: Actor) -> tuple[Answer, bool]:
     """Ask the gateway about what it only hints at. What it cannot say now is asked by schedule: the hint makes that due."""
-    attempt_id = await shop.db.write(writes.take_hint, callback_id, hint.account.gateway_id, hint.notice.attempt_no)
     if attempt_id is None:
         return hint.gateway.rejected, False
     try:

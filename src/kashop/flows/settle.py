@@ -21,7 +21,7 @@ from kashop.payments import reads, writes
 from kashop.payments.refunding import reads as refunding_reads
 from kashop.payments.refunding import writes as refunding
 from kashop.payments.rows import Attempt, GatewayAccount, Receipt
-from kashop.payments.types import Notice, RefundWord
+from kashop.payments.types import CallbackRequest, Notice, RefundWord
 from kashop.shop import Shop
 
 
@@ -33,6 +33,22 @@ class _Heard(msgspec.Struct, frozen=True):
     actor: Actor
     source: str
     callback_id: int | None
+    arrival: "Arrival | None" = None
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """A callback that is not in the inbox yet: what settles it puts it there, in the same commit."""
+
+    request: CallbackRequest
+    ip: str
+
+
+async def settle_arrival(shop: Shop, account: GatewayAccount, notice: Notice, actor: Actor, arrival: Arrival) -> str:
+    """Put a proved callback into the inbox and settle it, both or neither: settled, noted, repeated, ignored or rejected.
+
+    Raises AccountChanged, and whatever breaks behind the money: nothing is recorded then.
+    """
+    return await shop.db.write(_settle, _Heard(account, notice, actor, "callback", None, arrival), unfit.policy(shop))
 
 
 @does(Work.MONEY)
@@ -64,9 +80,27 @@ def put_on_desk(tx: Tx, attempt_id: int, actor: Actor) -> None:
 
 
 def _settle(tx: Tx, heard: _Heard, chosen: Policy) -> str:
-    verdict, reason = _decide(tx, heard, chosen)
-    _note(tx, heard, verdict, reason)
+    attempt = reads.find_attempt(tx, heard.account.gateway_id, heard.notice.attempt_no)
+    if heard.arrival is None:
+        verdict, reason = _decide(tx, heard, attempt, heard.callback_id, chosen)
+        _note(tx, heard, attempt, verdict, reason)
+        return verdict
+    expected = _expected(heard.notice, attempt)
+    attempt_id = attempt.attempt_id if attempt else None
+    callback_id = writes.keep_callback(
+        tx, heard.account, heard.arrival.request, ip=heard.arrival.ip, verdict=expected, attempt_id=attempt_id
+    )
+    verdict, reason = _decide(tx, heard, attempt, callback_id, chosen)
+    if (verdict, reason) != (expected, ""):
+        writes.correct_callback(tx, callback_id, verdict, reason=reason)
     return verdict
+
+
+def _expected(notice: Notice, attempt: Attempt | None) -> str:
+    """The likeliest verdict, which then needs no second statement."""
+    if attempt is None:
+        return "rejected"
+    return "settled" if notice.state == "paid" else "ignored"
 
 
 def _record_alone(tx: Tx, heard: _Heard, problem: str) -> str:
@@ -75,36 +109,33 @@ def _record_alone(tx: Tx, heard: _Heard, problem: str) -> str:
     source, callback_id = heard.source, heard.callback_id
     writes.credit(tx, attempt, heard.notice, source=source, callback_id=callback_id, actor=heard.actor)
     orders.open_exception(tx, attempt.order_id, "delivery_failed", heard.actor, why=problem, txn=heard.notice.gateway_txn)
-    _note(tx, heard, "settled", "delivery_failed")
+    _note(tx, heard, attempt, "settled", "delivery_failed")
     return "settled"
 
 
-def _note(tx: Tx, heard: _Heard, verdict: str, reason: str) -> None:
+def _note(tx: Tx, heard: _Heard, attempt: Attempt | None, verdict: str, reason: str) -> None:
     if heard.callback_id is not None:
-        attempt = reads.find_attempt(tx, heard.account.gateway_id, heard.notice.attempt_no)
         attempt_id = attempt.attempt_id if attempt else None
         writes.judge_callback(tx, heard.callback_id, verdict, reason=reason, attempt_id=attempt_id)
 
 
-def _decide(tx: Tx, heard: _Heard, chosen: Policy) -> tuple[str, str]:
-    gateway_id, notice, actor = heard.account.gateway_id, heard.notice, heard.actor
-    source, callback_id = heard.source, heard.callback_id
-    attempt = reads.find_attempt(tx, gateway_id, notice.attempt_no)
+def _decide(tx: Tx, heard: _Heard, attempt: Attempt | None, callback_id: int | None, chosen: Policy) -> tuple[str, str]:
+    notice, actor = heard.notice, heard.actor
     if attempt is None:
         return "rejected", _foreign(tx, notice, actor)
     if notice.state != "paid":
         return _hear(tx, attempt, notice, actor)
     if notice.amount_minor <= 0 or not notice.gateway_txn:
         return "rejected", "amount"
-    credit = writes.credit(tx, attempt, notice, source=source, callback_id=callback_id, actor=actor)
+    credit = writes.credit(tx, attempt, notice, source=heard.source, callback_id=callback_id, actor=actor)
     if credit.verdict == "of_other_order":
         orders.open_exception(tx, attempt.order_id, "mismatch", actor, why="transaction", txn=notice.gateway_txn)
         return "rejected", "transaction_of_other_order"
     if credit.flaw:
         orders.open_exception(tx, attempt.order_id, "mismatch", actor, why=credit.flaw, txn=notice.gateway_txn)
-    if credit.verdict == "repeated":
+    if credit.receipt is None:
         return "repeated", credit.flaw
-    _use(tx, attempt, notice, credit.flaw, chosen, actor)
+    _use(tx, credit.receipt, credit, chosen, actor)
     return "settled", credit.flaw
 
 
@@ -128,20 +159,18 @@ def _hear(tx: Tx, attempt: Attempt, notice: Notice, actor: Actor) -> tuple[str, 
     return "noted", notice.state
 
 
-def _use(tx: Tx, attempt: Attempt, notice: Notice, flaw: str, chosen: Policy, actor: Actor) -> None:
+def _use(tx: Tx, receipt: Receipt, credit: writes.Credit, chosen: Policy, actor: Actor) -> None:
     """Money is recorded: what becomes of it."""
-    receipt = reads.find_receipt(tx, attempt.gateway_id, notice.gateway_txn)
-    assert receipt is not None  # it was just written down
     is_ahead = refunding.take_ahead(tx, receipt, actor)
-    if not flaw:
-        _find_order(tx, receipt, chosen, actor, is_ahead=is_ahead)
+    if not credit.flaw:
+        order = orders_reads.get(tx, receipt.order_id) if is_ahead or credit.order is None else credit.order
+        _find_order(tx, order, receipt, chosen, actor, is_ahead=is_ahead)
     elif chosen.mismatch == "refund":
         unfit.send_back(tx, receipt, receipt.amount_minor, chosen, reason="the payment is not what was asked for")
 
 
-def _find_order(tx: Tx, receipt: Receipt, chosen: Policy, actor: Actor, *, is_ahead: bool) -> None:
+def _find_order(tx: Tx, order: Order, receipt: Receipt, chosen: Policy, actor: Actor, *, is_ahead: bool) -> None:
     """Money has been counted: what does it do for its order? Of what went back before it was told, the desk knows already."""
-    order = orders_reads.get(tx, receipt.order_id)
     missing = order.total_minor - unfit.free(tx, order)
     if order.status in order_rules.PAID:
         told = {"txn": receipt.gateway_txn, "amount": receipt.amount_minor, "currency": receipt.currency}
@@ -153,33 +182,36 @@ def _find_order(tx: Tx, receipt: Receipt, chosen: Policy, actor: Actor, *, is_ah
             orders.open_exception(tx, order.order_id, "paid_partly", actor, missing=missing, late=order.status != "pending")
         unfit.at_the_end(tx, order.order_id, chosen)
     elif order.status == "pending":
-        _pay(tx, order, receipt, chosen, actor)
+        _pay(tx, order, receipt, chosen, actor, over=-missing)
     else:
-        _pay_late(tx, order, receipt, chosen, actor)
+        _pay_late(tx, order, receipt, chosen, actor, over=-missing)
 
 
-def _pay(tx: Tx, order: Order, receipt: Receipt, chosen: Policy, actor: Actor) -> None:
-    pay(tx, order, actor)
-    if chosen.over == "refund" and unfit.free(tx, order) > order.total_minor:
+def _pay(tx: Tx, order: Order, receipt: Receipt, chosen: Policy, actor: Actor, *, over: int) -> None:
+    pay(tx, order, actor, over=over)
+    if chosen.over == "refund" and over > 0:
         unfit.send_surplus_back(tx, receipt, chosen, reason="more was paid than the order costs")
 
 
-def pay(tx: Tx, order: Order, actor: Actor) -> None:
-    """An order whose money is there moves on and is delivered. Raises Conflict when it is no longer in that state."""
+def pay(tx: Tx, order: Order, actor: Actor, *, over: int | None = None) -> None:
+    """An order whose money is there moves on and is delivered, unless so much of it is on its way back that the rest does not
+    pay it. `over` is what there is beyond its price, if the caller knows. Raises Conflict when it is no longer in that state."""
+    over = unfit.free(tx, order) - order.total_minor if over is None else over
     if not orders.mark_paid(tx, order.order_id, actor, expected=order.status):
         raise Conflict("This order is in another state than its money.")
-    orders.close_exceptions(tx, order.order_id, ("paid_partly", "gateway_unclear"), actor, reason="paid in full")
-    over = unfit.free(tx, order) - order.total_minor
+    desk = orders_reads.open_exceptions(tx, order.order_id)
+    orders.close_exceptions(tx, order.order_id, ("paid_partly", "gateway_unclear"), actor, reason="paid in full", among=desk)
     if over > 0:
         orders.open_exception(tx, order.order_id, "paid_over", actor, over=over)
-    delivery.deliver_auto(tx, order.order_id, actor)
+    if over >= 0:
+        delivery.deliver_paid(tx, msgspec.structs.replace(order, status="paid", paid_at=tx.now), actor, desk=desk)
 
 
-def _pay_late(tx: Tx, order: Order, receipt: Receipt, chosen: Policy, actor: Actor) -> None:
+def _pay_late(tx: Tx, order: Order, receipt: Receipt, chosen: Policy, actor: Actor, *, over: int) -> None:
     """Late money: held again and delivered, sent back, or left to staff, as the policy says."""
     exception_id = orders.open_exception(tx, order.order_id, "paid_late", actor, status=order.status)
     if chosen.late in ("deliver", "deliver_or_refund") and hold_again(tx, order):
-        _pay(tx, order, receipt, chosen, actor)
+        _pay(tx, order, receipt, chosen, actor, over=over)
         waits = any(e.kind == "sealed" for e in orders_reads.open_exceptions(tx, order.order_id))
         how = "held from stock until the vault is unsealed" if waits else "delivered from stock"
         orders.close_exception(tx, exception_id, SYSTEM, reason=f"late payment: {how}, by the shop's policy")

@@ -1,5 +1,6 @@
 """Changes of orders."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from kashop.inventory import writes as inventory
 from kashop.lib.actor import Actor
 from kashop.lib.errors import Conflict
 from kashop.orders import reads, rules
-from kashop.orders.types import OrderDraft, OrderException
+from kashop.orders.types import Order, OrderDraft, OrderException
 
 
 def place(tx: Tx, draft: OrderDraft, actor: Actor) -> int:
@@ -82,10 +83,13 @@ def _end(tx: Tx, order_id: int, status: str, actor: Actor, *, reason: str = "") 
     return True
 
 
-def add_money(tx: Tx, order_id: int, amount_minor: int) -> int:
-    """Count a receipt towards its order; what has been paid in all."""
-    sql = "UPDATE orders SET paid_minor = paid_minor + :amount WHERE order_id = :order_id RETURNING paid_minor"
-    return int(tx.value(sql, order_id=order_id, amount=amount_minor))
+def add_money(tx: Tx, order_id: int, amount_minor: int) -> Order:
+    """Count a receipt towards its order; the order then."""
+    sql = """UPDATE orders SET paid_minor = paid_minor + :amount WHERE order_id = :order_id
+             RETURNING order_id, order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
+               total_minor, paid_minor, locale, created_at, expires_at, paid_at, delivered_at, ended_at, note,
+               refunded_minor"""
+    return tx.all(sql, Order, order_id=order_id, amount=amount_minor)[0]
 
 
 def mark_paid(tx: Tx, order_id: int, actor: Actor, *, expected: str) -> bool:
@@ -125,10 +129,12 @@ def count_delivered(tx: Tx, line_id: int, count: int) -> None:
         raise Conflict("This line has been delivered already.")
 
 
-def mark_progress(tx: Tx, order_id: int, actor: Actor) -> str:
-    """Move a paid order on as far as its lines are delivered; its state then."""
-    sql = "SELECT COUNT(*) FROM order_lines WHERE order_id = :order_id AND delivered < quantity"
-    status = "delivering" if tx.value(sql, order_id=order_id) else "delivered"
+def mark_progress(tx: Tx, order_id: int, actor: Actor, *, is_whole: bool | None = None) -> str:
+    """Move a paid order on as far as its lines are delivered; its state then. `is_whole`: whether all are, when known."""
+    if is_whole is None:
+        sql = "SELECT COUNT(*) FROM order_lines WHERE order_id = :order_id AND delivered < quantity"
+        is_whole = not tx.value(sql, order_id=order_id)
+    status = "delivered" if is_whole else "delivering"
     sql = """UPDATE orders SET status = :status,
                delivered_at = CASE WHEN :status = 'delivered' THEN CAST(:now AS BIGINT) ELSE delivered_at END
              WHERE order_id = :order_id AND status IN ('paid', 'delivering') AND status <> :status"""
@@ -207,9 +213,17 @@ def close_by_hand(tx: Tx, exception_id: int, actor: Actor, *, reason: str, owner
     return close_exception(tx, exception_id, actor, reason=reason)
 
 
-def close_exceptions(tx: Tx, order_id: int, kinds: tuple[str, ...], actor: Actor, *, reason: str) -> None:
-    """Take an order's entries of some kinds off the desk."""
-    for exception in reads.open_exceptions(tx, order_id):
+def close_exceptions(
+    tx: Tx,
+    order_id: int,
+    kinds: tuple[str, ...],
+    actor: Actor,
+    *,
+    reason: str,
+    among: Sequence[OrderException] | None = None,
+) -> None:
+    """Take an order's entries of some kinds off the desk; `among` is what the caller saw there in this very unit."""
+    for exception in reads.open_exceptions(tx, order_id) if among is None else among:
         if exception.kind in kinds:
             close_exception(tx, exception.exception_id, actor, reason=reason)
 

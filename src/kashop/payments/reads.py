@@ -29,6 +29,12 @@ def get_gateway(db: Reader, gateway_id: int) -> GatewayAccount:
     return account
 
 
+def is_current(db: Reader, account: GatewayAccount) -> bool:
+    """Whether an account is still as it was seen."""
+    version = db.value("SELECT version FROM gateways WHERE gateway_id = :gateway_id", gateway_id=account.gateway_id)
+    return bool(version == account.version)
+
+
 def find_attempt(db: Reader, gateway_id: int, attempt_no: str) -> Attempt | None:
     """The attempt of that number, if it is one of this account."""
     sql = """SELECT attempt_id, attempt_no, order_id, gateway_id, method, currency, amount_minor, status, kind, url, qr, fields,

@@ -1,5 +1,7 @@
 """Changes of payments."""
 
+from typing import Any
+
 import msgspec
 
 from kashop.audit.reads import next_id
@@ -8,6 +10,7 @@ from kashop.db import Tx
 from kashop.lib.actor import Actor
 from kashop.lib.errors import Conflict, Invalid, NotFound
 from kashop.orders import writes as orders
+from kashop.orders.types import Order
 from kashop.payments import reads, rules
 from kashop.payments.rows import Attempt, AttemptDraft, Callback, EvidenceDraft, GatewayAccount, GatewayDraft, Receipt
 from kashop.payments.statements import writes as statements
@@ -168,23 +171,56 @@ def plan_query(tx: Tx, attempt_id: int, *, lease: int) -> Attempt | None:
 
 
 def store_callback(tx: Tx, gateway_name: str, request: CallbackRequest, *, ip: str) -> tuple[int, GatewayAccount | None]:
-    """Put a request into the inbox as received; its id, and the account it is for, if there is one."""
+    """Put a request into the inbox as received, before it is read; its id, and the account it is for, if there is one."""
     account = reads.find_gateway(tx, gateway_name)
-    sql = """INSERT INTO callbacks (gateway_name, gateway_id, received_at, method, query, headers, body, ip, verdict)
-             VALUES (:name, :gateway_id, :now, :method, :query, :headers, :body, :ip, 'new')
+    gateway_id = account.gateway_id if account else None
+    return _put_in(tx, gateway_name, gateway_id, request, ip=ip, verdict="new", reason="", attempt_id=None), account
+
+
+class AccountChanged(Conflict):
+    """What was read was read by an account that is another by now."""
+
+
+def keep_callback(
+    tx: Tx,
+    account: GatewayAccount,
+    request: CallbackRequest,
+    *,
+    ip: str,
+    verdict: str,
+    reason: str = "",
+    attempt_id: int | None = None,
+) -> int:
+    """Put a request that was read by an account into the inbox, with its verdict; its id. Raises AccountChanged."""
+    if not reads.is_current(tx, account):
+        raise AccountChanged("This account was changed meanwhile.")
+    told = {"verdict": verdict, "reason": reason, "attempt_id": attempt_id}
+    return _put_in(tx, account.name, account.gateway_id, request, ip=ip, **told)
+
+
+def _put_in(tx: Tx, gateway_name: str, gateway_id: int | None, request: CallbackRequest, **told: Any) -> int:
+    sql = """INSERT INTO callbacks (gateway_name, gateway_id, received_at, method, query, headers, body, ip, verdict, reason,
+               attempt_id)
+             VALUES (:name, :gateway_id, :now, :method, :query, :headers, :body, :ip, :verdict, :reason, :attempt_id)
              RETURNING callback_id"""
     callback_id = tx.value(
         sql,
         name=gateway_name,
-        gateway_id=account.gateway_id if account else None,
+        gateway_id=gateway_id,
         now=tx.now,
         method=request.method,
         query=request.query,
         headers=msgspec.json.encode(request.headers).decode(),
         body=request.body,
-        ip=ip,
+        **told,
     )
-    return int(callback_id), account
+    return int(callback_id)
+
+
+def correct_callback(tx: Tx, callback_id: int, verdict: str, *, reason: str) -> None:
+    """The verdict with which this very unit put a callback into the inbox was another than it comes to."""
+    sql = "UPDATE callbacks SET verdict = :verdict, reason = :reason WHERE callback_id = :callback_id"
+    tx.run(sql, callback_id=callback_id, verdict=verdict, reason=reason)
 
 
 def judge_callback(tx: Tx, callback_id: int, verdict: str, *, reason: str = "", attempt_id: int | None = None) -> None:
@@ -245,12 +281,14 @@ def forget_callbacks(tx: Tx, *, rejected_before: int, before: int, limit: int) -
 class Credit(msgspec.Struct, frozen=True):
     """What recording a payment found: `verdict` is new, repeated, of_other_order.
 
-    `flaw` says why it was not counted, or in what a repeated one is not what was recorded.
+    `flaw` says why it was not counted, or in what a repeated one is not what was recorded. A new one has its `receipt`, and
+    its `order` as it is then when it counts for it.
     """
 
     verdict: str
     flaw: str = ""
-    paid_minor: int = 0
+    receipt: Receipt | None = None
+    order: Order | None = None
 
 
 def credit(tx: Tx, attempt: Attempt, notice: Notice, *, source: str, callback_id: int | None, actor: Actor) -> Credit:
@@ -258,8 +296,8 @@ def credit(tx: Tx, attempt: Attempt, notice: Notice, *, source: str, callback_id
     flaw = rules.flaw(attempt, notice)
     asked = rules.Asked(attempt.due_minor, attempt.amount_minor, attempt.tolerance_minor)
     counted = 0 if flaw else rules.counted(asked, notice.amount_minor)
-    receipt_id = _write_down(tx, attempt, notice, counted, source=source, callback_id=callback_id)
-    if receipt_id is None:
+    receipt = _write_down(tx, attempt, notice, counted, source=source, callback_id=callback_id)
+    if receipt is None:
         return _known(reads.find_receipt(tx, attempt.gateway_id, notice.gateway_txn), attempt, notice)
     sql = """UPDATE attempts SET status = 'succeeded', ended_at = :now, next_query_at = NULL, next_close_at = NULL
              WHERE attempt_id = :attempt_id"""
@@ -269,41 +307,41 @@ def credit(tx: Tx, attempt: Attempt, notice: Notice, *, source: str, callback_id
         "payment.received",
         actor,
         ("order", attempt.order_id),
-        receipt=receipt_id,
+        receipt=receipt.receipt_id,
         amount=notice.amount_minor,
         currency=notice.currency,
         source=source,
         flaw=flaw,
     )
-    return Credit("new", flaw, orders.add_money(tx, attempt.order_id, counted) if counted else 0)
+    return Credit("new", flaw, receipt, orders.add_money(tx, attempt.order_id, counted) if counted else None)
 
 
 def _write_down(
     tx: Tx, attempt: Attempt, notice: Notice, counted_minor: int, *, source: str, callback_id: int | None
-) -> int | None:
-    """The receipt's id; None when the vendor's transaction is known already."""
+) -> Receipt | None:
+    """The receipt; None when the vendor's transaction is known already."""
     sql = """INSERT INTO receipts (gateway_id, gateway_txn, attempt_id, order_id, method, currency, amount_minor, counted_minor,
                coin, coin_amount, source, callback_id, received_at)
              VALUES (:gateway_id, :gateway_txn, :attempt_id, :order_id, :method, :currency, :amount_minor, :counted_minor,
-               :coin, :coin_amount, :source, :callback_id, :now)
+               :coin, :coin_amount, :source, :callback_id, :received_at)
              ON CONFLICT (gateway_id, gateway_txn) DO NOTHING RETURNING receipt_id"""
-    receipt_id: int | None = tx.value(
-        sql,
-        gateway_id=attempt.gateway_id,
-        gateway_txn=notice.gateway_txn,
-        attempt_id=attempt.attempt_id,
-        order_id=attempt.order_id,
-        method=notice.method,
-        currency=notice.currency,
-        amount_minor=notice.amount_minor,
-        counted_minor=counted_minor,
-        coin=notice.coin,
-        coin_amount=notice.coin_amount,
-        source=source,
-        callback_id=callback_id,
-        now=tx.now,
-    )
-    return receipt_id
+    told: dict[str, Any] = {
+        "gateway_id": attempt.gateway_id,
+        "gateway_txn": notice.gateway_txn,
+        "attempt_id": attempt.attempt_id,
+        "order_id": attempt.order_id,
+        "method": notice.method,
+        "currency": notice.currency,
+        "amount_minor": notice.amount_minor,
+        "counted_minor": counted_minor,
+        "source": source,
+        "callback_id": callback_id,
+        "received_at": tx.now,
+        "coin": notice.coin,
+        "coin_amount": notice.coin_amount,
+    }
+    receipt_id = tx.value(sql, **told)
+    return None if receipt_id is None else Receipt(receipt_id, **told)
 
 
 def _known(known: Receipt | None, attempt: Attempt, notice: Notice) -> Credit:

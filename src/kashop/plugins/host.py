@@ -91,6 +91,11 @@ class Host:
         """The gateway types of the plugins that are on, by their name."""
         return {name: kind for name, (_plugin, kind) in self._gateways.items()}
 
+    def is_of_box(self, gateway_type: str) -> bool:
+        """Whether a gateway type comes from a plugin in the box, and not from a stranger's."""
+        known = self._gateways.get(gateway_type)
+        return known is not None and self._infos[known[0]].origin == "bundled"
+
     def pages(self) -> list[tuple[str, Page]]:
         """The pages of the plugins that are on, with their plugin's id."""
         return [(plugin, page) for plugin, pages in self._pages.items() for page in pages]

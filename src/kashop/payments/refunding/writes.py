@@ -251,5 +251,6 @@ def take_ahead(tx: Tx, receipt: Receipt, actor: Actor) -> bool:
     heard = reads.ahead(tx, receipt.attempt_id)
     for told in heard:
         find_elsewhere(tx, receipt, told.gateway_refund, told.amount_minor, actor)
-    tx.run("DELETE FROM refunds_ahead WHERE attempt_id = :attempt_id", attempt_id=receipt.attempt_id)
+    if heard:
+        tx.run("DELETE FROM refunds_ahead WHERE attempt_id = :attempt_id", attempt_id=receipt.attempt_id)
     return bool(heard)

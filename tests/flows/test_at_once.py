@@ -1,0 +1,137 @@
+"""A callback is stored and settled by one commit, and stored by a commit of its own where that is not safe (decision 0029)."""
+
+import sqlite3
+from typing import Any
+
+import pytest
+
+from kashop.bundled.pay_epay.gateway import EpayGateway
+from kashop.db import Tx
+from kashop.db.sqlite import SqliteDb
+from kashop.flows import gateways
+from kashop.flows.checkout import Placed
+from kashop.lib.actor import CLI
+from kashop.orders import reads as orders
+from kashop.payments import reads as payments
+from kashop.payments.rows import Callback
+from kashop.payments.types import CallbackRequest, Notice
+from kashop.shop import Shop
+from tests.cast import add_epay, add_product, call_back, epay_notice, order
+
+NEW_KEY = "another key, by another process"
+
+
+@pytest.fixture(autouse=True)
+async def stocked(shop: Shop) -> None:
+    await add_epay(shop)
+    await add_product(shop, "steam-50", codes=20)
+
+
+async def inbox_of(shop: Shop) -> list[Callback]:
+    return await shop.db.read(payments.callbacks, 10**9, limit=200)
+
+
+async def status_of(shop: Shop, placed: Placed) -> str:
+    return (await shop.db.read(orders.get, placed.order.order_id)).status
+
+
+async def test_what_the_box_proves_is_stored_judged_and_settled_by_one_unit(shop: Shop) -> None:
+    assert isinstance(shop.db, SqliteDb)
+    placed = await order(shop, "steam-50")
+    for query, verdict in (
+        (epay_notice(placed), ("settled", "")),
+        (epay_notice(placed), ("repeated", "")),
+        (epay_notice(placed, sign_key="no"), ("rejected", "signature")),
+        (epay_notice(placed, out_trade_no="A000000NOTHERE"), ("rejected", "unknown_attempt")),
+        (epay_notice(placed, trade_status="WAIT_BUYER_PAY"), ("ignored", "pending")),
+    ):
+        before = shop.db.units
+        await call_back(shop, query)
+        assert shop.db.units == before + 1
+        newest = (await inbox_of(shop))[0]
+        assert (newest.verdict, newest.reason) == verdict
+        assert newest.query == query
+    receipt = (await shop.db.read(payments.receipts, placed.order.order_id))[0]
+    first = (await inbox_of(shop))[-1]
+    assert (receipt.callback_id, first.attempt_id) == (first.callback_id, receipt.attempt_id)
+    assert await status_of(shop, placed) == "delivered"
+
+
+def seen_when_read(monkeypatch: pytest.MonkeyPatch, shop: Shop) -> list[str]:
+    """The verdicts that stand in the inbox, durably, at the moment at which a callback is read."""
+    seen: list[str] = []
+    proved = EpayGateway.read_callback
+
+    def read(self: EpayGateway, request: CallbackRequest) -> Notice:
+        con = sqlite3.connect(f"file:{shop.config.database}?mode=ro", uri=True)
+        seen.extend(row[0] for row in con.execute("SELECT verdict FROM callbacks"))
+        con.close()
+        return proved(self, request)
+
+    monkeypatch.setattr(EpayGateway, "read_callback", read)
+    return seen
+
+
+async def test_what_a_strangers_plugin_reads_is_stored_first(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    placed = await order(shop, "steam-50")
+    seen = seen_when_read(monkeypatch, shop)
+    monkeypatch.setattr(shop.plugins, "is_of_box", lambda _type: False)
+    await call_back(shop, epay_notice(placed))
+    assert seen == ["new"]
+    assert await status_of(shop, placed) == "delivered"
+
+
+async def test_control_what_the_box_reads_is_not(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = seen_when_read(monkeypatch, shop)
+    await call_back(shop, epay_notice(await order(shop, "steam-50")))
+    assert seen == []
+
+
+async def change_key(shop: Shop) -> None:
+    """As another process does: this one remembers the account as it was."""
+    assert (await call_back(shop, epay_notice(await order(shop, "steam-50"), txn="T0"))).body == b"success"
+    remembered = shop.accounts["epay-main"]
+    await gateways.configure(shop, "epay-main", type="epay", options={"key": NEW_KEY}, actor=CLI)
+    assert shop.accounts["epay-main"] is remembered
+
+
+async def test_a_key_that_was_changed_elsewhere_is_the_one_that_counts(shop: Shop) -> None:
+    await change_key(shop)
+    old, new = await order(shop, "steam-50"), await order(shop, "steam-50")
+    assert (await call_back(shop, epay_notice(old, txn="T1"))).status == 400
+    assert (await call_back(shop, epay_notice(new, txn="T2", sign_key=NEW_KEY))).body == b"success"
+    assert [await status_of(shop, p) for p in (old, new)] == ["pending", "delivered"]
+    assert [c.verdict for c in await inbox_of(shop)] == ["settled", "rejected", "settled"]
+
+
+async def test_control_without_the_comparison_the_old_key_pays(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await change_key(shop)
+    monkeypatch.setattr(payments, "is_current", lambda *_anything: True)
+    old = await order(shop, "steam-50")
+    await call_back(shop, epay_notice(old, txn="T1"))
+    assert await status_of(shop, old) == "delivered"
+
+
+def poison(tx: Tx) -> None:
+    tx.run("CREATE TRIGGER poison BEFORE UPDATE ON order_lines BEGIN SELECT RAISE(ABORT, 'poisoned'); END")
+
+
+async def test_when_delivery_breaks_one_callback_one_receipt_and_the_desk_tell_of_it(shop: Shop) -> None:
+    placed = await order(shop, "steam-50")
+    await shop.db.write(poison)
+    assert [(await call_back(shop, epay_notice(placed))).body for _ in range(2)] == [b"success"] * 2
+    assert [(c.verdict, c.reason) for c in await inbox_of(shop)] == [("repeated", ""), ("settled", "delivery_failed")]
+    assert len(await shop.db.read(payments.receipts, placed.order.order_id)) == 1
+    assert [e.kind for e in await shop.db.read(orders.open_exceptions, placed.order.order_id)] == ["delivery_failed"]
+
+
+async def test_what_breaks_while_it_is_read_is_in_the_inbox_all_the_same(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    placed = await order(shop, "steam-50")
+
+    def broken(*_anything: Any) -> None:
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr(gateways, "made", broken)
+    with pytest.raises(RuntimeError):
+        await call_back(shop, epay_notice(placed))
+    assert [(c.verdict, c.query) for c in await inbox_of(shop)] == [("new", epay_notice(placed))]

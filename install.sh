@@ -39,6 +39,7 @@ run_tests() {
   step "ruff format" "$venv/bin/python" -m ruff format --check .
   step "mypy --strict" "$venv/bin/python" -m mypy --strict src
   step "import contracts" "$venv/bin/lint-imports"
+  step "bench, a short one (a wrong count fails it, a slow machine does not)" "$venv/bin/python" -m bench --quick
   say "pytest"
   exec "$venv/bin/python" -m pytest -n 2  # one a core: some tests compare times; last, so that its closing line is the last word
 }

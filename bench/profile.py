@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import goods
-from bench.servers import Server
+from bench.servers import BEHIND_A_PROXY, Server
 from kashop.settings.config import load
 from kashop.stress.crowd import Outcome, drive
 
@@ -81,7 +81,10 @@ def profile(
     data, where = goods.data_of(folder), folder / "watch"
     asyncio.run(goods.make_shop(load(data, {}), codes=WARM + count * 5 + 100))
     arguments = ("bench.watched", "--data", str(data), "--watch", str(where))
-    with Server("the watched shop", *arguments, log=folder / "shop.log") as server, Client(str(where), "AF_UNIX") as pipe:
+    with (
+        Server("the watched shop", *arguments, log=folder / "shop.log", **BEHIND_A_PROXY) as server,
+        Client(str(where), "AF_UNIX") as pipe,
+    ):
         make = getattr(Paths(server.port, connections), path)
         asyncio.run(drive(server.port, make(WARM), connections=connections))
         outcome, times = watched("time", pipe, server.port, make(count), connections=connections)

@@ -287,7 +287,7 @@ def main() -> None:
         if given.data is None:
             asyncio.run(goods.make_shop(config, codes=60_000))
             asyncio.run(fill(config, given.codes // PRODUCTS))
-        with Server("kashop serve", "kashop.cli", "serve", "--data", str(data), log=Path(folder) / "shop.log") as server:
+        with Server.shop(data) as server:
             asyncio.run(_warm(server.port))
             phases = asyncio.run(measure(server, config, rate=given.rate, quiet=given.quiet, busy=given.busy))
         old = (

@@ -31,6 +31,17 @@ async def test_a_drive_reads_answers_that_come_in_pieces() -> None:
     server.close()
 
 
+async def test_an_unchanged_page_has_no_body_whatever_length_it_tells() -> None:
+    async def unchanged(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while b"if-none-match: x" in await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 304 Not Modified\r\ncontent-length: 900\r\n\r\n")
+
+    server, port = await serving(unchanged)
+    outcome = await drive(port, [get("/", port, if_none_match="x")] * 3, connections=1, keeps_bodies=True)
+    assert (outcome.statuses, outcome.bodies) == ({304: 3}, [b""] * 3)
+    server.close()
+
+
 async def test_a_held_request_is_whole_only_when_it_is_let_go() -> None:
     seen: list[bytes] = []
 

@@ -13,6 +13,8 @@ from functools import partial
 from typing import cast
 
 HOST = "127.0.0.1"
+UNCHANGED = 304
+"""Such an answer has no body, whatever length it tells (RFC 9110, 15.4.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class Line(asyncio.Protocol):
         if head_end < 0:
             return
         head = got[:head_end].lower()
-        length = _header(head, b"content-length")
+        status = int(head[9:12])
+        length = 0 if status == UNCHANGED else _header(head, b"content-length")
         if length is None:
             self._tell(ValueError(f"an answer without a length: {head[:200]!r}"))
             return
@@ -85,7 +88,7 @@ class Line(asyncio.Protocol):
         if len(got) >= end:
             self._got = got[end:]
             seconds = time.perf_counter() - self._sent_at
-            self._tell(Reply(int(head[9:12]), got[head_end + 4 : end], seconds, _header(head, b"retry-after") or 0))
+            self._tell(Reply(status, got[head_end + 4 : end], seconds, _header(head, b"retry-after") or 0))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Whoever waits for an answer is told."""
@@ -127,11 +130,17 @@ class Outcome:
     statuses: Counter[int] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    client_seconds: float = 0.0
+    """Processor time of this process meanwhile."""
 
     @property
     def per_second(self) -> float:
         """Answers of any status per second."""
         return sum(self.statuses.values()) / self.seconds
+
+    def good_per_second(self, *good: int) -> float:
+        """Answers of these statuses per second."""
+        return sum(self.statuses[status] for status in good) / self.seconds
 
     def latency_ms(self, share: float) -> float:
         """The latency that this share of the requests did not exceed."""
@@ -149,11 +158,11 @@ async def drive(port: int, requests: Sequence[bytes], *, connections: int, keeps
     outcome, waiting = Outcome(), iter(requests)
     lines = [await Line.open(port) for _ in range(min(connections, len(requests)))]
     done = [asyncio.get_running_loop().create_future() for _ in lines]
-    started = time.perf_counter()
+    started, own = time.perf_counter(), time.process_time()
     for line, is_done in zip(lines, done, strict=True):
         _Drive(line, waiting, outcome, keeps_bodies, is_done).next()
     await asyncio.gather(*done)
-    outcome.seconds = time.perf_counter() - started
+    outcome.seconds, outcome.client_seconds = time.perf_counter() - started, time.process_time() - own
     for line in lines:
         line.close()
     return outcome
@@ -192,14 +201,17 @@ class _Drive:
         self.next()
 
 
-def get(path: str, port: int) -> bytes:
+def get(path: str, port: int, **headers: str) -> bytes:
     """A GET as a browser would send its essentials."""
-    return f"GET {path} HTTP/1.1\r\nhost: {HOST}:{port}\r\naccept: text/html\r\naccept-language: zh-CN\r\n\r\n".encode()
+    told = f"host: {HOST}:{port}\r\naccept: text/html\r\naccept-language: zh-CN\r\n{_lines(headers)}"
+    return f"GET {path} HTTP/1.1\r\n{told}\r\n".encode()
 
 
-def post(path: str, port: int, body: bytes, **headers: str) -> bytes:
-    """A POST of JSON."""
-    more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    told = f"host: {HOST}:{port}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n{more}"
-    head = f"POST {path} HTTP/1.1\r\n{told}\r\n"
-    return head.encode() + body
+def post(path: str, port: int, body: bytes, kind: str = "application/json", **headers: str) -> bytes:
+    """A POST of JSON, or of another kind."""
+    told = f"host: {HOST}:{port}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n{_lines(headers)}"
+    return f"POST {path} HTTP/1.1\r\n{told}\r\n".encode() + body
+
+
+def _lines(headers: dict[str, str]) -> str:
+    return "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())

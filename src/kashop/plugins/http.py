@@ -89,7 +89,7 @@ class Http:
     ):
         self._reach = reach
         self._timeout = httpx.Timeout(total_seconds, connect=min(connect_seconds, total_seconds))
-        self._total = total_seconds
+        self.total_seconds = total_seconds
         self._client: httpx.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.skew_heard: tuple[float, float] | None = None
@@ -127,7 +127,7 @@ class Http:
     async def _send(self, method: str, url: str, *, limit: int, **what: Any) -> HttpReply:
         try:
             _ = urlsplit(url).port  # a port beyond 65535 is a ValueError here, and an OverflowError deep below
-            async with asyncio.timeout(self._total):
+            async with asyncio.timeout(self.total_seconds):
                 return await self._read(method, url, min(limit, MOST_LIMIT), what)
         except Unreachable as error:
             kind = HttpForbidden if error.is_forbidden else HttpFailed
@@ -139,7 +139,7 @@ class Http:
         except ValueError:  # UnicodeError too: a host name that cannot be one
             raise HttpFailed("the address is none", is_unclear=False) from None
         except TimeoutError:
-            raise HttpFailed(f"no answer within {self._total:g} s", is_unclear=True) from None
+            raise HttpFailed(f"no answer within {self.total_seconds:g} s", is_unclear=True) from None
         except httpx.HTTPError as error:
             raise HttpFailed(f"the connection broke ({type(error).__name__})", is_unclear=True) from None
 

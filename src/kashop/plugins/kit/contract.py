@@ -312,7 +312,10 @@ class GatewayContract(Abilities):
         await self.fails(ask, is_unclear=True)
         mouth.says(HTML, status=404)
         await self.fails(ask, is_unclear=False)
-        for mood in ("hangs", "hangs_up", "endless"):
+        mouth.mood = "hangs"
+        with stage.impatient():
+            await self.fails(ask, is_unclear=True)
+        for mood in ("hangs_up", "endless"):
             mouth.mood = mood
             await self.fails(ask, is_unclear=True)
         for secret in self.secrets():

@@ -1,8 +1,8 @@
 """A Context without a shop, and a vendor's server on loopback that says what it is told to say."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from kashop.plugins.context import RunningContext, encoded, named
 from kashop.plugins.http import Http
 
 HTTP_SECONDS = 2.0
+IMPATIENT_SECONDS = 0.2
 """The stage's patience: the real client waits for 15 s."""
 
 NOW = 1_793_505_600_000  # 2026-11-01T04:00:00Z, as in the protocol sheets
@@ -131,6 +132,15 @@ class Stage:
     store: MemoryStore
     clock: FixedClock
     mouth: Mouth
+
+    @contextmanager
+    def impatient(self) -> Iterator[None]:
+        """Give up on a vendor that hangs at once: only where no answer is waited for."""
+        patience, self.ctx.http.total_seconds = self.ctx.http.total_seconds, IMPATIENT_SECONDS
+        try:
+            yield
+        finally:
+            self.ctx.http.total_seconds = patience
 
 
 @asynccontextmanager

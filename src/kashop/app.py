@@ -22,11 +22,13 @@ from kashop.web import admin, api, callbacks, health, plugins, storefront, suppl
 from kashop.web.admin.page import Panel
 from kashop.web.admin.ready import Ready
 from kashop.web.admin.wizards import Wizards
+from kashop.web.admission import Admission
 from kashop.web.edge import Edge, EdgeRules
 from kashop.web.errors import Errors
 from kashop.web.kept import KeptForms
 from kashop.web.live import Live
 from kashop.web.pages import Pages
+from kashop.web.storefront.busy import BusyPage
 from kashop.web.supply.page import SupplierPage
 
 
@@ -90,7 +92,7 @@ def make_app(shop: Shop, *, runner: Runner | None = None, live: Live | None = No
     app = copy.copy(_routed())
     app.state = State(things)
     rules = EdgeRules.of(shop.base_url, shop.config.trusted_proxies, (shop.config.host,), is_nameless=not shop.config.base_url)
-    return Edge(app, rules, errors.answer)
+    return Edge(app, rules, errors.answer, admission=Admission(app, BusyPage(pages)))
 
 
 @cache

@@ -11,7 +11,7 @@ from kashop.db import Reader, Tx
 from kashop.db.queue import Work, does
 from kashop.flows import gateways, offers, settle, unfit
 from kashop.flows.offers import NOBODY, Visitor
-from kashop.lib import ids
+from kashop.lib import ids, line
 from kashop.lib.actor import Actor
 from kashop.lib.clock import MINUTE, SECOND
 from kashop.lib.errors import Conflict, NotFound
@@ -99,6 +99,7 @@ async def begin(shop: Shop, about: Tried, actor: Actor, *, others: Sequence[int]
 async def _asked(shop: Shop, about: Tried, actor: Actor, *, seconds: int | None) -> Begun:
     """The gateway's answer. Raises GatewayFailed, NotFound; both are remembered of the account."""
     account = about.account
+    line.step_aside()
     try:
         async with asyncio.timeout(seconds):
             begun = await gateways.made(shop, account).begin(intent_of(shop, about, actor))

@@ -278,8 +278,17 @@ class WayOut(msgspec.Struct, frozen=True, kw_only=True):
     href: str
 
 
+class Again(msgspec.Struct, frozen=True, kw_only=True):
+    """The same form once more: where it goes, all its fields as hidden inputs, and after how many seconds it goes by itself."""
+
+    action: str
+    fields: str
+    seconds: str
+
+
 class ErrorPage(msgspec.Struct, frozen=True, kw_only=True):
-    """`error.html`: the shop says no, in words, with a way out. `was` and `now` are the prices when a price changed."""
+    """`error.html`: the shop says no, in words, with a way out. `was` and `now` are the prices when a price changed; `again` is
+    there when what was sent may simply be sent once more."""
 
     status: int
     code: str
@@ -290,6 +299,7 @@ class ErrorPage(msgspec.Struct, frozen=True, kw_only=True):
     complaints: tuple[Complaint, ...] = ()
     was: Money | None = None
     now: Money | None = None
+    again: Again | None = None
 
 
 PAGES: dict[str, type[msgspec.Struct]] = {

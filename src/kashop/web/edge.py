@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import structlog
 
+from kashop.lib.errors import Refusal
 from kashop.web.errors import Problem, Stopped, problem_of
 
 Scope = MutableMapping[str, Any]
@@ -118,10 +119,11 @@ class _Passage:
 
 
 class Edge:
-    """The ASGI application that a server is given."""
+    """The ASGI application that a server is given. `admission` stands before `app` when not everybody may come in at once."""
 
-    def __init__(self, app: App, rules: EdgeRules, answer: Answer):
+    def __init__(self, app: App, rules: EdgeRules, answer: Answer, *, admission: App | None = None):
         self._app = app
+        self._inward = admission or app
         self._rules = rules
         self._answer = answer
 
@@ -143,7 +145,7 @@ class Edge:
             if refused is not None:
                 await self._refuse(passage, refused, out)
             else:
-                await self._app(passage.scope, self._receiver(passage, receive), out)
+                await self._inward(passage.scope, self._receiver(passage, receive), out)
         except Exception as error:  # noqa: BLE001  # the last resort logs it and answers
             await self._last_resort(passage, error, out)
         finally:
@@ -242,7 +244,7 @@ class Edge:
     async def _last_resort(self, passage: _Passage, error: Exception, out: Send) -> None:
         """What the framework's own handlers let through."""
         problem = problem_of(error)
-        if problem.status >= 500:
+        if problem.status >= 500 and not isinstance(error, Refusal):
             log.error("request failed", path=passage.scope.get("path"), exc_info=error)
         if passage.is_started:
             raise error

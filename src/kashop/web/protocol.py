@@ -48,6 +48,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """The head is whole; the edge measures the body."""
         self._stop_waiting()
         super().on_headers_complete()
+        self.scope["state"]["cycle"] = self.cycle  # whoever makes it wait may ask whether its client is still there
 
     def on_body(self, body: bytes) -> None:
         """Bytes that are counted by the edge."""

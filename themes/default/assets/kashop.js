@@ -39,6 +39,22 @@
     });
   }
 
+  /* Too many ordered at once: the same form goes out again when the shop said so. */
+  for (const form of document.querySelectorAll('form[data-again]')) {
+    const said = form.querySelector('[hidden]');
+    const left = said.querySelector('strong');
+    const end = performance.now() + 1000 * Number(form.dataset.again);
+    said.hidden = false;
+    const tick = setInterval(() => {
+      const seconds = Math.max(0, Math.ceil((end - performance.now()) / 1000));
+      left.textContent = seconds;
+      if (seconds > 0) return;
+      clearInterval(tick);
+      form.submit();
+    }, 250);
+    form.addEventListener('submit', () => clearInterval(tick));
+  }
+
   /* The server says how many seconds are left, at first and now and then, so that a wrong clock or a nap of the phone does no harm. */
   const clocks = [...document.querySelectorAll('[data-countdown]')].map((place) => {
     const clock = document.createElement('strong');

@@ -26,7 +26,7 @@ DESCRIBE = Operation(name="getOpenApi", summary="This document", gives=None)
 _ALWAYS: dict[int, tuple[str, ...]] = {
     400: ("malformed",),
     422: ("invalid",),
-    503: ("unavailable", "unknown_outcome"),
+    503: ("unavailable", "unknown_outcome", "busy"),
 }
 _OF_BODY: dict[int, tuple[str, ...]] = {
     408: ("too_slow",),

@@ -1,5 +1,6 @@
 """The river: gapless, chained, and whole when a person is forgotten."""
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from kashop.audit import reads, writes
 from kashop.audit.chain import reads as chain
 from kashop.audit.writes import record
+from kashop.db import Tx
 from kashop.flows import checkpoint
 from kashop.lib.actor import Actor
 from kashop.shop import Shop
@@ -114,3 +116,17 @@ async def test_the_database_itself_refuses_to_change_history(shop: Shop, crime: 
     await checkpoint.make(shop)
     with pytest.raises(sqlite3.IntegrityError, match=r"never|only ever"):
         await shop.db.write(lambda tx: tx.run(crime))
+
+
+async def test_the_chain_holds_when_units_of_one_group_record_and_some_of_them_fail(shop: Shop) -> None:
+    def told(tx: Tx, number: int) -> None:
+        record(tx, "thing.done", WHO, ("thing", number))
+        record(tx, "thing.done", Actor("cli"), ("thing", number), personal={"mail": f"{number}@example.com"})
+        if number % 5 == 3:
+            raise KeyError(number)
+
+    for _ in range(2):
+        await asyncio.gather(*(shop.db.write(told, n) for n in range(20)), return_exceptions=True)
+    assert (await shop.db.read(chain.verify)).flaw is None
+    kept = [e.object_id for e in await shop.db.read(reads.page, 0) if e.name == "thing.done"]
+    assert kept == [n for n in range(20) if n % 5 != 3 for _ in "ab"] * 2

@@ -223,3 +223,50 @@ async def test_the_log_is_copied_back_while_nobody_waits(db: SqliteDb) -> None:
         await db.write(add, f"s{n}")
     log = db.path.with_name("kashop.db-wal").stat().st_size
     assert log < CHECKPOINT_PAGES * 4096 / 8, "what was copied back is written over"
+
+
+async def test_a_unit_that_failed_before_it_changed_anything_undoes_nothing(db: SqliteDb) -> None:
+    runs: list[str] = []
+
+    def counted(tx: Tx, slug: str, *, fails: bool = False) -> None:
+        runs.append(slug)
+        if fails:
+            raise KeyError(slug)
+        add(tx, slug)
+
+    units = [db.write(counted, f"s{n}", fails=n == 1) for n in range(3)]
+    answers = await asyncio.gather(*units, return_exceptions=True)
+    assert [type(a) for a in answers] == [type(None), KeyError, type(None)]
+    assert (runs, await db.read(slugs)) == (["s0", "s1", "s2"], ["s0", "s2"])
+
+
+async def test_a_group_is_run_again_once_a_unit_failed_that_had_changed_something(db: SqliteDb) -> None:
+    runs: list[str] = []
+
+    def counted(tx: Tx, slug: str, *, then: type[BaseException] | None = None) -> None:
+        runs.append(slug)
+        add(tx, slug, then=then)
+
+    for round_ in range(3):  # from then on each unit is marked, and nothing is run twice
+        units = [db.write(counted, f"s{round_}{n}", then=KeyError if n == 1 else None) for n in range(3)]
+        answers = await asyncio.gather(*units, return_exceptions=True)
+        assert [type(a) for a in answers] == [type(None), KeyError, type(None)]
+    assert runs == ["s00", "s01", "s00", "s01", "s02", "s10", "s11", "s12", "s20", "s21", "s22"]
+    assert await db.read(slugs) == ["s00", "s02", "s10", "s12", "s20", "s22"]
+
+
+async def test_what_units_keep_for_each_other_is_forgotten_with_the_one_that_is_undone(db: SqliteDb) -> None:
+    async def write(*names: str) -> list[object]:
+        def unit(tx: Tx, name: str) -> str:
+            known = tx.kept.get("last", "nobody")
+            add(tx, name)
+            tx.kept["last"] = name
+            if name.startswith("bad"):
+                raise KeyError(name)
+            return str(known)
+
+        return list(await asyncio.gather(*(db.write(unit, name) for name in names), return_exceptions=True))
+
+    assert await write("a", "b") == ["nobody", "a"]
+    assert (await write("c", "bad1", "d", "e"))[2:] == ["nobody", "d"]
+    assert (await write("f", "bad2", "g"))[2:] == ["nobody"]

@@ -1,6 +1,6 @@
 """Finds every SQL statement in a source file, and says which house rules it breaks.
 
-A statement is the first argument of `.one .all .value .values .run .many` on a Reader or a Tx. `check` is a
+A statement is the first argument of `.one .all .value .values .run .add .many` on a Reader or a Tx. `check` is a
 pure function of a source text, so that each rule can be shown to fail on a bad example.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-METHODS = {"one", "all", "value", "values", "run", "many"}
+METHODS = {"one", "all", "value", "values", "run", "add", "many"}
 UNITS = {"Reader": "db", "Tx": "tx"}
 SEES_ALL = {"analytics"}
 

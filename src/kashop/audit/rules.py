@@ -8,10 +8,13 @@ from kashop.audit.types import Event
 
 GENESIS = bytes(32)
 
+_encode = msgspec.json.Encoder().encode
+
 
 def chained(event: Event) -> bytes:
     """The hash of an event, over everything in it but itself."""
-    content = [
+    return hashed(
+        event.prev_hash,
         event.seq,
         event.at,
         event.name,
@@ -24,8 +27,12 @@ def chained(event: Event) -> bytes:
         None if event.personal_hash is None else event.personal_hash.hex(),
         event.reason,
         event.payload,
-    ]
-    return hashlib.blake2b(b"kashop/audit/v1" + event.prev_hash + msgspec.json.encode(content), digest_size=32).digest()
+    )
+
+
+def hashed(prev_hash: bytes, *content: int | str | None) -> bytes:
+    """The same of what an event holds, in the order of `chained`."""
+    return hashlib.blake2b(b"kashop/audit/v1" + prev_hash + _encode(content), digest_size=32).digest()
 
 
 def commitment(salt: bytes, value: str) -> bytes:

@@ -1,18 +1,24 @@
 """The only way into the river; the checkpoints on it, and what is erased beside it."""
 
-import os
 from typing import Any
 
 import msgspec
 
 from kashop.audit import reads, rules
 from kashop.audit.notes import Key
-from kashop.audit.types import Event
+from kashop.audit.types import Head
 from kashop.db import Tx
 from kashop.lib.actor import Actor
+from kashop.lib.ids import random_bytes
 
 ERASED_AT_ONCE = 5000
 """Events whose personal values one unit of work looks through."""
+
+_HEAD = "the end of the chain"
+"""Where a transaction keeps what it wrote last: the chain moves on only here."""
+
+_encode = msgspec.json.Encoder().encode
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 def record(
@@ -30,42 +36,29 @@ def record(
 
     `personal` and the actor's address can be erased later without breaking the chain.
     """
-    last = reads.head(tx)  # first, so that personal ids ascend with seq whatever the engine: a reader leans on it
-    known = {**(personal or {}), **({"ip": actor.ip} if actor.ip else {})}
+    last = tx.kept.get(_HEAD) or reads.head(tx)  # first, so that personal ids ascend with seq whatever the engine
+    known = {**(personal or {}), "ip": actor.ip} if actor.ip else personal
     personal_id, personal_hash = _keep_personal(tx, known) if known else (None, None)
-    event = Event(
-        seq=last.seq + 1,
-        at=tx.now,
-        name=name,
-        actor_kind=actor.kind,
-        actor_ref=actor.ref,
-        session=actor.session,
-        request_id=actor.request_id,
-        object_kind=subject[0],
-        object_id=subject[1],
-        personal_id=personal_id,
-        personal_hash=personal_hash,
-        reason=reason,
-        payload=msgspec.json.encode(payload).decode(),
-        prev_hash=last.hash,
-        hash=b"",
-    )
-    _insert(tx, msgspec.structs.replace(event, hash=rules.chained(event)))
-    return event.seq
-
-
-def _keep_personal(tx: Tx, values: dict[str, str]) -> tuple[int, bytes]:
-    salt, value = os.urandom(16), msgspec.json.encode(values, order="sorted").decode()
-    sql = "INSERT INTO event_personal (salt, value) VALUES (:salt, :value) RETURNING personal_id"
-    return int(tx.value(sql, salt=salt, value=value)), rules.commitment(salt, value)
-
-
-def _insert(tx: Tx, event: Event) -> None:
+    seq, told = last.seq + 1, _encode(payload).decode()
+    whose = (actor.kind, actor.ref, actor.session, actor.request_id)
+    commitment = None if personal_hash is None else personal_hash.hex()
+    link = rules.hashed(last.hash, seq, tx.now, name, *whose, *subject, commitment, reason, told)
     sql = """INSERT INTO events (seq, at, name, actor_kind, actor_ref, session, request_id, object_kind, object_id, personal_id,
                personal_hash, reason, payload, prev_hash, hash)
              VALUES (:seq, :at, :name, :actor_kind, :actor_ref, :session, :request_id, :object_kind, :object_id, :personal_id,
                :personal_hash, :reason, :payload, :prev_hash, :hash)"""
-    tx.run(sql, **msgspec.structs.asdict(event))
+    who = {"actor_kind": actor.kind, "actor_ref": actor.ref, "session": actor.session, "request_id": actor.request_id}
+    what = {"name": name, "object_kind": subject[0], "object_id": subject[1], "reason": reason, "payload": told}
+    bound = {"personal_id": personal_id, "personal_hash": personal_hash, "prev_hash": last.hash, "hash": link}
+    tx.run(sql, seq=seq, at=tx.now, **who, **what, **bound)
+    tx.kept[_HEAD] = Head(seq, link)
+    return seq
+
+
+def _keep_personal(tx: Tx, values: dict[str, str]) -> tuple[int, bytes]:
+    salt, value = random_bytes(16), _encode_sorted(values).decode()
+    sql = "INSERT INTO event_personal (salt, value) VALUES (:salt, :value) /*+returning personal_id*/"
+    return tx.add(sql, salt=salt, value=value), rules.commitment(salt, value)
 
 
 def erase_personal(tx: Tx, *, before: int, actor: Actor) -> int:

@@ -39,8 +39,16 @@ class Reader(Protocol):
 class Tx(Reader, Protocol):
     """A Reader that may also change; everything it did is committed, or nothing."""
 
+    kept: dict[str, Any]
+    """What units of the same transaction tell each other, so that none looks for it again; emptied when any of them is undone."""
+
     def run(self, sql: str, /, **params: Any) -> int:
         """Change rows; how many were."""
+        ...
+
+    def add(self, sql: str, /, **params: Any) -> int:
+        """Insert a row whose key the database gives; that key. Where an engine wants it named, the statement ends on
+        `/*+returning key*/`."""
         ...
 
     def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> int:

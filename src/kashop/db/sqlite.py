@@ -21,7 +21,7 @@ from kashop.db import Reader, Tx
 from kashop.db.connections import Connection, connect
 from kashop.db.locks import WriteLock
 from kashop.db.queue import Queue
-from kashop.db.units import Failed, SqliteTx, look, run_unit
+from kashop.db.units import Failed, SqliteTx, Undo, Unit, look, run_bare, run_marked
 from kashop.lib.clock import Clock
 from kashop.lib.errors import Refusal, Unavailable, UnknownOutcome
 
@@ -34,6 +34,9 @@ It is copied back within a COMMIT, some 100 ms long, for which buyers wait: so m
 
 CHECKPOINT_GROUPS = 64
 """After so many commits the log is copied back as soon as no unit waits: a few milliseconds each time."""
+
+CAREFUL_GROUPS = 16
+"""After a unit failed that had changed something, so many groups mark where each of their units begins."""
 
 WRITER_CACHE = "PRAGMA cache_size=-16000"
 
@@ -67,6 +70,7 @@ class SqliteDb:
         self.groups = 0
         self.units = 0
         self._copied_at = 0
+        self._careful = 0
         self._under_way = 0
         self._told: list[Callable[[], None]] = []
         self._watched: list[tuple[Callable[[Reader], Any], Callable[[Any], None]]] = []
@@ -173,15 +177,15 @@ class SqliteDb:
         with self._lock:
             con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
-    def _commit_group(self, con: sqlite3.Connection, group: list[tuple[Any, ...]]) -> tuple[list[Any], list[Any], float]:
-        """On the writer's thread: every unit in its savepoint, then one COMMIT; the answers, what those saw that watch, and how
+    def _commit_group(self, con: sqlite3.Connection, group: list[Unit]) -> tuple[list[Any], list[Any], float]:
+        """On the writer's thread: every unit, then one COMMIT; the answers, what those saw that watch, and how
         long it took."""
         started = time.perf_counter()
         with self._lock:
             con.execute("BEGIN IMMEDIATE")
             try:
-                answers = [run_unit(con, self._clock.now(), *unit) for unit in group]
-                seen = [watching(SqliteTx(con, self._clock.now())) for watching, _ in self._watched]
+                answers, kept = self._run_group(con, group)
+                seen = [watching(SqliteTx(con, self._clock.now(), kept)) for watching, _ in self._watched]
             except BaseException:
                 if con.in_transaction:  # not so after a full disk: SQLite has rolled back already (promises V-5)
                     con.execute("ROLLBACK")
@@ -194,6 +198,21 @@ class SqliteDb:
                     problem=str(error),
                 ) from error
         return answers, seen, time.perf_counter() - started
+
+    def _run_group(self, con: sqlite3.Connection, group: list[Unit]) -> tuple[list[Any], dict[str, Any]]:
+        """Every unit's answer. Savepoints cost as much as some of the units, and hardly one fails after it changed something:
+        so they are set only in a group that is run again because one did, and for a while after it."""
+        kept: dict[str, Any] = {}
+        if not self._careful:
+            try:
+                return [run_bare(con, unit, self._clock.now(), kept) for unit in group], kept
+            except Undo:
+                con.execute("ROLLBACK")
+                con.execute("BEGIN IMMEDIATE")
+                kept.clear()
+                self._careful = CAREFUL_GROUPS
+        self._careful -= 1
+        return [run_marked(con, unit, self._clock.now(), kept) for unit in group], kept
 
     async def _recover(self) -> None:
         """Reopen the writer and commit something small, so that the frames of the failed commit are overwritten and what

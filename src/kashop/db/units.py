@@ -1,6 +1,6 @@
-"""One unit of work on a SQLite connection's thread: a look in a snapshot, or a change in its savepoint.
+"""One unit of work on a SQLite connection's thread: a look in a snapshot, or a change within a group's transaction.
 
-Always true: a change that fails is undone alone; what it raised can be told to who waits for it.
+Always true: a change that fails leaves nothing of itself; what it raised can be told to who waits for it.
 """
 
 import sqlite3
@@ -12,6 +12,9 @@ import structlog
 from kashop.lib.errors import Invalid, Unavailable
 
 T = TypeVar("T")
+
+Unit = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+"""A function and what it is called with."""
 
 MACHINE = frozenset(
     {
@@ -33,11 +36,12 @@ log = structlog.get_logger("kashop.db")
 class SqliteTx:
     """A Reader and Tx over one connection; lives for one unit of work on that connection's thread."""
 
-    __slots__ = ("_con", "now")
+    __slots__ = ("_con", "kept", "now")
 
-    def __init__(self, con: sqlite3.Connection, now: int):
+    def __init__(self, con: sqlite3.Connection, now: int, kept: dict[str, Any] | None = None):
         self._con = con
         self.now = now
+        self.kept: dict[str, Any] = {} if kept is None else kept
 
     def one(self, sql: str, into: type[T], /, **params: Any) -> T | None:
         """The first row, or None."""
@@ -53,8 +57,8 @@ class SqliteTx:
 
     def value(self, sql: str, /, **params: Any) -> Any:
         """The first column of the first row, or None."""
-        rows = self._execute(sql, params).fetchall()
-        return rows[0][0] if rows else None
+        row = self._execute(sql, params).fetchone()
+        return None if row is None else row[0]
 
     def values(self, sql: str, /, **params: Any) -> list[Any]:
         """The first column of every row."""
@@ -62,7 +66,17 @@ class SqliteTx:
 
     def run(self, sql: str, /, **params: Any) -> int:
         """Change rows; how many were."""
-        return self._execute(sql, params).rowcount
+        try:
+            return self._con.execute(sql, params).rowcount
+        except OverflowError:
+            raise _too_large() from None
+
+    def add(self, sql: str, /, **params: Any) -> int:
+        """Insert a row whose key the database gives; that key."""
+        try:
+            return self._con.execute(sql, params).lastrowid or 0
+        except OverflowError:
+            raise _too_large() from None
 
     def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> int:
         """Run one change for each row of parameters; how many rows were changed."""
@@ -105,17 +119,37 @@ class Failed:
         self.error = error
 
 
-def run_unit(con: sqlite3.Connection, now: int, fn: Callable[..., T], args: Any, kwargs: Any) -> T | Failed:
-    """A change in a savepoint of the group's transaction: its answer, or why it failed, undone. Raises when SQLite has given the
-    whole transaction up (promises V-5)."""
+class Undo(Exception):
+    """A unit changed something and then failed, and nothing marks where it began: its whole group has to be undone."""
+
+
+def run_bare(con: sqlite3.Connection, unit: Unit, now: int, kept: dict[str, Any]) -> Any:
+    """A change without a savepoint, which costs a copy of every page that it touches: its answer, or why it failed when it had
+    changed nothing by then. Raises Undo, and what SQLite gave the whole transaction up for (promises V-5)."""
+    fn, args, kwargs = unit
+    before = con.total_changes
+    try:
+        return fn(SqliteTx(con, now, kept), *args, **kwargs)
+    except BaseException as error:  # a thread has nobody else to tell: SystemExit here would end the shop
+        if not con.in_transaction:
+            raise
+        if con.total_changes != before:
+            raise Undo from error
+        return Failed(_tellable(error))
+
+
+def run_marked(con: sqlite3.Connection, unit: Unit, now: int, kept: dict[str, Any]) -> Any:
+    """A change in a savepoint: its answer, or why it failed, undone. Raises what SQLite gave the whole transaction up for."""
+    fn, args, kwargs = unit
     con.execute("SAVEPOINT unit")
     try:
-        answer = fn(SqliteTx(con, now), *args, **kwargs)
-    except BaseException as error:  # a thread has nobody else to tell: SystemExit here would end the shop
+        answer = fn(SqliteTx(con, now, kept), *args, **kwargs)
+    except BaseException as error:
         if not con.in_transaction:
             raise
         con.execute("ROLLBACK TO unit")
         con.execute("RELEASE unit")
+        kept.clear()
         return Failed(_tellable(error))
     con.execute("RELEASE unit")
     return answer

@@ -18,7 +18,7 @@ from kashop.flows.offers import NOBODY, Visitor
 from kashop.lib import ids, money
 from kashop.lib.actor import Actor
 from kashop.lib.clock import MINUTE, SECOND
-from kashop.lib.errors import Conflict, FieldError, Invalid, Mismatch, PriceChanged, Refusal, Unavailable
+from kashop.lib.errors import Conflict, FieldError, Invalid, Mismatch, PriceChanged, Refusal, SoldOut, Unavailable
 from kashop.lib.text import contact_key, is_email, is_phone, is_plain, is_qq
 from kashop.orders import reads as orders_reads
 from kashop.orders import rules
@@ -28,7 +28,7 @@ from kashop.payments import writes as payments
 from kashop.payments.rows import Attempt
 from kashop.risk import one_client
 from kashop.shelf import reads as shelf
-from kashop.shelf.types import Listing
+from kashop.shelf.types import Listing, Snapshot
 from kashop.shop import Shop
 
 MOST_LINES = 20
@@ -86,12 +86,14 @@ async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "", visi
     password = wish.lookup_password
     lookup_hash: str | None = None
     for _ in range(MOST_TRIES):
-        seen = (await shop.shelf.look()).listing
+        shown = await shop.shelf.look()
+        seen = shown.listing
         try:
             goods = {want.sku: seen.offers.get(want.sku) for want in wish.lines}
             lines = _priced(wish, goods)
             _check_total(shop, wish, lines)
             chosen = _chosen(shop, wish, visitor, seen, [o for o in goods.values() if o], rules.total(lines))
+            _check_stock(shop, shown, wish.channel, lines)
         except Refusal:
             known = await shop.db.read(orders_reads.find_replay, binding.scope, binding.key_hash) if binding else None
             if known is None:
@@ -101,7 +103,7 @@ async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "", visi
             lookup_hash = await shop.order_passwords.hash(password, field="lookup_password")
         payment = _Payment(chosen[0], wish.method, visitor.device) if chosen else None
         draft = _draft(shop, wish, goods, lines, lookup_hash)
-        done = await shop.db.write(_place, draft, payment, binding, actor, seen.version)
+        done = await _tried(shop, shown, draft, payment, binding, actor)
         if isinstance(done, Replay):
             return await _replayed(shop, done, binding, actor)
         if isinstance(done, int):
@@ -119,6 +121,13 @@ def _chosen(shop: Shop, wish: Checkout, visitor: Visitor, seen: Listing, goods: 
         return []
     wanted = offers.basket([o.product for o in goods], seen.categories, total)
     return offers.chosen(shop, seen.accounts, wanted, visitor, gateway=wish.gateway, method=wish.method)
+
+
+def _check_stock(shop: Shop, shown: Snapshot, channel: str, lines: tuple[LineDraft, ...]) -> None:
+    """Refuse what memory knows to be sold out, so that a crowd before an empty shelf keeps nobody else from the writer."""
+    for line in lines:
+        if line.delivery == "auto" and shop.shelf.is_sold_out(shown, line.sku_id, channel, line.quantity):
+            raise SoldOut("Sold out: fewer are left than you asked for.")
 
 
 async def placed(shop: Shop, order_id: int, *, is_replay: bool = False) -> Placed:
@@ -270,6 +279,16 @@ def _draft(
         expires_at=now + hold_minutes * MINUTE,
         lines=lines,
     )
+
+
+async def _tried(
+    shop: Shop, shown: Snapshot, draft: OrderDraft, payment: _Payment | None, binding: _Binding | None, actor: Actor
+) -> Replay | int | tuple[Order, attempts.Tried | None]:
+    try:
+        return await shop.db.write(_place, draft, payment, binding, actor, shown.version)
+    except SoldOut:
+        shop.shelf.overcounted(shown)
+        raise
 
 
 def _place(

@@ -26,7 +26,9 @@ class Shelf:
         self._until = 0.0
         self._read_until = 0.0
         self._reading: asyncio.Task[Snapshot] | None = None
+        self._restocked = 0
         db.watch(reads.version, self._committed)
+        db.watch(reads.restocked, self._stock_came)
 
     async def look(self) -> Snapshot:
         """What is for sale, as new as promised."""
@@ -49,6 +51,18 @@ class Shelf:
     def doubt(self, version: int) -> None:
         """The database was seen to be at this version: what is older is not shown again."""
         self._newest = max(self._newest, version)
+
+    def is_sold_out(self, shown: Snapshot, sku_id: int, channel: str, quantity: int) -> bool:
+        """Whether there surely is less: this was counted after all that came back into sale here, and taking leaves no more."""
+        return shown.count_free(sku_id, channel) < quantity and shown.restocked >= self._restocked
+
+    def overcounted(self, shown: Snapshot) -> None:
+        """Less was found than this shows: it is counted again for the next who looks, once for all who found that."""
+        if shown is self._snapshot:
+            self._until = 0.0
+
+    def _stock_came(self, restocked: int) -> None:
+        self._restocked = restocked
 
     def _committed(self, version: int) -> None:
         self.doubt(version)

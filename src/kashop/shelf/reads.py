@@ -14,12 +14,17 @@ def version(db: Reader) -> int:
     return int(db.value("/*hot*/ SELECT version FROM versions WHERE name = 'shelf'"))
 
 
+def restocked(db: Reader) -> int:
+    """How often something came back into sale; triggers count."""
+    return int(db.value("/*hot*/ SELECT version FROM versions WHERE name = 'stock'"))
+
+
 def snapshot(db: Reader, known: Listing | None) -> Snapshot:
     """What is for sale now, and what of it is free; the listing is `known` unless it has changed."""
     current = version(db)
     listing = known if known is not None and known.version == current else _listing(db, current)
     free = db.all("SELECT sku_id, pool_id, free FROM stock_counts", Free)
-    return Snapshot(listing, {(f.sku_id, f.pool_id): f.free for f in free}, db.now)
+    return Snapshot(listing, {(f.sku_id, f.pool_id): f.free for f in free}, db.now, restocked(db))
 
 
 def _listing(db: Reader, version: int) -> Listing:

@@ -42,11 +42,13 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """One moment of what is for sale: the listing, and what was free at `counted_at` by (SKU, pool)."""
+    """One moment of what is for sale: the listing, what was free at `counted_at` by (SKU, pool), and how often something had come
+    back into sale by then."""
 
     listing: Listing
     free: Mapping[tuple[int, int], int]
     counted_at: int
+    restocked: int
 
     @property
     def version(self) -> int:

@@ -53,7 +53,7 @@ ENGLISH = ("cli/", "plugins/kit/", "web/api/openapi.py")
 def from_the_core() -> dict[str, Path]:
     python = in_folder(tree.SRC, ".py")
     shown = {k: v for k, v in python.items() if not v.relative_to(tree.SRC).as_posix().startswith(ENGLISH)}
-    return {**shown, **in_folder(tree.SRC / "web", ".html")}
+    return {**shown, **in_folder(tree.SRC / "web", ".html"), **in_folder(tree.SRC / "stress", ".html")}
 
 
 def test_all_that_kashop_says_is_translated() -> None:

@@ -14,6 +14,7 @@ import uvloop
 
 from kashop.app import Running, running
 from kashop.cli import frame, show
+from kashop.lib import fence
 from kashop.lib.errors import Unavailable
 from kashop.settings.config import Config
 from kashop.shop import Shop
@@ -57,7 +58,9 @@ def work(
     frame.keep_memory_private()
     sock = _bound(config) if with_web else None
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        if config.is_fenced:
+            fence.enclose()
+        with asyncio.Runner(loop_factory=fence.FencedLoop if config.is_fenced else uvloop.new_event_loop) as runner:
             runner.run(_work(config, sock, welcome or _addresses, with_jobs=with_jobs, safe_mode=safe_mode))
     finally:
         if sock is not None:

@@ -124,6 +124,7 @@ class SqliteDb:
             await self._drain
         await self._disconnect()
         self._lock.close()
+        log.info("database closed", commits=self.groups, changes=self.units)
 
     async def _drain_groups(self) -> None:
         while group := self._queue.take():

@@ -39,6 +39,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     private_networks: tuple[str, ...] = ()
     """Networks that are not public and that mail and webhooks may reach all the same: a mail server of one's own."""
+    is_fenced: bool = False
+    """A copy that must not act in the shop's name: its server reaches nobody (lib/fence.py)."""
 
     @property
     def reachable(self) -> tuple[Network, ...]:
@@ -67,6 +69,7 @@ _NAMES = (
     "log_format",
     "log_level",
     "private_networks",
+    "is_fenced",
 )
 
 

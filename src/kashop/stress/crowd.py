@@ -47,6 +47,11 @@ class Line(asyncio.Protocol):
         """Keep what writes."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by shape, not by class
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the other end has not hung up, as far as is known."""
+        return self._transport is not None and not self._transport.is_closing()
+
     def ask(self, request: bytes) -> "asyncio.Future[Reply]":
         """Send a request; its answer, or the OSError or ValueError that came instead."""
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()

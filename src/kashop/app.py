@@ -29,6 +29,7 @@ from kashop.web.kept import KeptForms
 from kashop.web.live import Live
 from kashop.web.pages import Pages
 from kashop.web.storefront.busy import BusyPage
+from kashop.web.storefront.guests import Guests
 from kashop.web.supply.page import SupplierPage
 
 
@@ -74,10 +75,12 @@ def make_app(shop: Shop, *, runner: Runner | None = None, live: Live | None = No
     pages = Pages(shop, is_strict=is_strict)
     panel = Panel(shop, pages, is_strict=is_strict)
     errors = Errors(pages.locale, (panel.error, pages.error))
+    guests = Guests(shop, pages, storefront.content_of)
     things: dict[str, Any] = {
         "shop": shop,
         "errors": errors,
         "pages": pages,
+        "guests": guests,
         "panel": panel,
         "supplier_page": SupplierPage(shop, pages, is_strict=is_strict),
         "wizards": Wizards(shop.clock, shop.config.data / "spool"),
@@ -92,7 +95,7 @@ def make_app(shop: Shop, *, runner: Runner | None = None, live: Live | None = No
     app = copy.copy(_routed())
     app.state = State(things)
     rules = EdgeRules.of(shop.base_url, shop.config.trusted_proxies, (shop.config.host,), is_nameless=not shop.config.base_url)
-    return Edge(app, rules, errors.answer, admission=Admission(app, BusyPage(pages)))
+    return Edge(app, rules, errors.answer, ready=guests.find, admission=Admission(app, BusyPage(pages)))
 
 
 @cache

@@ -31,3 +31,7 @@ class Failures:
             return 0
         until = failed[-1] + REST
         return until if self._clock.now() < until else 0
+
+    def resting(self) -> frozenset[int]:
+        """The accounts that stand behind the others now."""
+        return frozenset(gateway_id for gateway_id in self._failed if self.rests_until(gateway_id))

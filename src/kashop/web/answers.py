@@ -34,5 +34,5 @@ def response(answer: Answer) -> Response[bytes]:
     """An answer for the framework to send."""
     status, headers, body = answer
     told = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers if name != b"content-length"}
-    kind = told.pop("content-type", "text/plain")
+    kind = told.pop("content-type", "text/plain").removesuffix("; charset=utf-8")  # the framework adds it
     return Response(body, status_code=status, media_type=kind, headers=told)

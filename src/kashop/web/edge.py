@@ -25,6 +25,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Answer = Callable[[Scope, Problem], tuple[int, list[tuple[bytes, bytes]], bytes]]
+Ready = Callable[[Scope], tuple[int, list[tuple[bytes, bytes]], bytes] | None]
 
 KIB = 1024
 BODY_LIMITS = (
@@ -119,13 +120,19 @@ class _Passage:
 
 
 class Edge:
-    """The ASGI application that a server is given. `admission` stands before `app` when not everybody may come in at once."""
+    """The ASGI application that a server is given.
 
-    def __init__(self, app: App, rules: EdgeRules, answer: Answer, *, admission: App | None = None):
+    What `ready` has an answer to does not reach the framework; `admission` stands before `app` when not everybody may come in.
+    """
+
+    def __init__(
+        self, app: App, rules: EdgeRules, answer: Answer, *, ready: Ready = lambda _: None, admission: App | None = None
+    ):
         self._app = app
         self._inward = admission or app
         self._rules = rules
         self._answer = answer
+        self._ready = ready
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -144,6 +151,8 @@ class Edge:
             refused = self._admit(passage)
             if refused is not None:
                 await self._refuse(passage, refused, out)
+            elif (answer := self._ready(passage.scope)) is not None:
+                await _send(out, *answer)
             else:
                 await self._inward(passage.scope, self._receiver(passage, receive), out)
         except Exception as error:  # noqa: BLE001  # the last resort logs it and answers
@@ -238,8 +247,7 @@ class Edge:
         status, headers, body = self._answer(passage.scope, problem)
         if problem.status in (408, 413, 431):
             headers = [*headers, (b"connection", b"close")]
-        await out({"type": "http.response.start", "status": status, "headers": headers})
-        await out({"type": "http.response.body", "body": body})
+        await _send(out, status, headers, body)
 
     async def _last_resort(self, passage: _Passage, error: Exception, out: Send) -> None:
         """What the framework's own handlers let through."""
@@ -249,6 +257,11 @@ class Edge:
         if passage.is_started:
             raise error
         await self._refuse(passage, problem, out)
+
+
+async def _send(out: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    await out({"type": "http.response.start", "status": status, "headers": headers})
+    await out({"type": "http.response.body", "body": body})
 
 
 def body_limit(path: str) -> int:

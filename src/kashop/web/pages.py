@@ -4,10 +4,10 @@ Always true: a template sees one frozen Struct, the frame and the words; every p
 the language cookie is set only by a visitor who chose.
 """
 
+import re
+import time
 from collections.abc import Mapping, MutableMapping, Sequence
 from functools import lru_cache
-from hashlib import blake2b
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -30,6 +30,8 @@ LOCALE_PARAMETER = "lang"
 DEFAULT_THEME = "default"
 
 _YEAR = 365 * 24 * 3600
+_MAX_ACCEPT = 256
+_LOCALE_COOKIE = re.compile(rb"(?:^|;)\s*" + LOCALE_COOKIE.encode() + rb"\s*=\s*\"?([A-Za-z0-9_-]{1,40})\"?\s*(?:;|$)")
 
 
 class Pages:
@@ -39,6 +41,7 @@ class Pages:
         self._shop = shop
         self._is_strict = is_strict
         self._theme = self._load()
+        self._templates, self._look_again_at = 0, 0.0
 
     @property
     def theme(self) -> Theme:
@@ -66,15 +69,27 @@ class Pages:
             is_strict=self._is_strict,
         )
 
+    @property
+    def templates(self) -> int:
+        """The state of the theme's template files, looked at once a second."""
+        now = time.monotonic()
+        if now >= self._look_again_at:
+            self._look_again_at, self._templates = now + 1, self.theme.templates_state()
+        return self._templates
+
     def locale(self, scope: Scope) -> str:
         """The language to answer a request in."""
-        query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
-        return choose_locale(
-            wanted=query.get(LOCALE_PARAMETER) or _cookies(scope).get(LOCALE_COOKIE, ""),
-            accepted=_header(scope, b"accept-language"),
-            offered=list(self.theme.catalogues),
-            default=self._shop.settings.text("shop.locale") or DEFAULT_LOCALE,
-        )
+        asked = scope.get("query_string", b"")
+        query = dict(parse_qsl(asked.decode("latin-1"))) if asked else {}
+        headers = dict(scope.get("headers", ()))
+        return self.locale_of(headers.get(b"cookie", b""), headers.get(b"accept-language", b""), query.get(LOCALE_PARAMETER, ""))
+
+    def locale_of(self, cookie: bytes, accepted: bytes, asked: str = "") -> str:
+        """The same by what a request says: asked for in its address, else chosen before, else preferred by the browser."""
+        chosen = _LOCALE_COOKIE.search(cookie)
+        wanted, offered = asked or (chosen[1].decode() if chosen else ""), self.theme.locales
+        default = self._shop.settings.text("shop.locale") or DEFAULT_LOCALE
+        return wanted if wanted in offered else _preferred(accepted[:_MAX_ACCEPT].decode("latin-1"), offered, default)
 
     def words(self, request: AnyRequest) -> Catalogue:
         """The catalogue that answers a request."""
@@ -83,7 +98,16 @@ class Pages:
     def draw(self, scope: Scope, template: str, view: msgspec.Struct, *, path: str = "") -> str:
         """A whole page as text. `path` is where this page can be opened again, when that is not the request's own address."""
         locale = self.locale(scope)
-        return _rendered(self.theme, locale, template, view, self._frame(scope, locale, path))
+        own = path or quote(scope.get("path", "/"))
+        if not path and scope.get("query_string"):
+            own += "?" + scope["query_string"].decode("latin-1")
+        return self.render(locale, template, view, path=scope.get("path", "/"), own=own)
+
+    def render(self, locale: str, template: str, view: msgspec.Struct, *, path: str, own: str) -> str:
+        """A page by nothing but what is given, the settings and the theme. `own` is its address, quoted."""
+        values = {name: getattr(view, name) for name in view.__struct_fields__}
+        frame = self._frame(locale, path, own)
+        return self.theme.environment(locale).get_template(template).render(values, frame=frame)
 
     def answer(
         self,
@@ -95,28 +119,20 @@ class Pages:
         path: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> Response[bytes]:
-        """A whole page as an answer."""
+        """A whole page as an answer to this request alone."""
         scope: Scope = request.scope  # type: ignore[assignment]
         body = self.draw(scope, template, view, path=path).encode()
-        return self._response(request, body, status, headers or {})
-
-    def answer_shared(self, request: AnyRequest, template: str, view: msgspec.Struct) -> Response[bytes]:
-        """A page that is the same for all who read its language: drawn once for each content, which must be hashable."""
-        scope: Scope = request.scope  # type: ignore[assignment]
-        locale = self.locale(scope)
-        body, etag = _drawn(self.theme, locale, template, view, self._frame(scope, locale, ""))
-        is_known = etag in request.headers.get("if-none-match", "") and LOCALE_PARAMETER not in request.query_params
-        return self._response(request, b"" if is_known else body, 304 if is_known else 200, {"etag": etag})
-
-    def _response(self, request: AnyRequest, body: bytes, status: int, headers: Mapping[str, str]) -> Response[bytes]:
-        response = Response(body, status_code=status, media_type="text/html; charset=utf-8")
-        response.headers.update({"vary": "Cookie, Accept-Language", "cache-control": "private, no-cache", **headers})
-        if request.query_params.get(LOCALE_PARAMETER) in self.theme.catalogues:
-            response.set_cookie(
-                LOCALE_COOKIE, request.query_params[LOCALE_PARAMETER], max_age=_YEAR, path="/", httponly=True, samesite="lax",
-                secure=self._shop.base_url.startswith("https:"),
-            )  # fmt: skip
+        response = Response(body, status_code=status, media_type="text/html")
+        response.headers.update({"vary": "Cookie, Accept-Language", "cache-control": "private, no-cache", **(headers or {})})
+        self.remember_language(request, response)
         return response
+
+    def remember_language(self, request: AnyRequest, response: Response[bytes]) -> None:
+        """Keep the language that the visitor just chose."""
+        chosen = request.query_params.get(LOCALE_PARAMETER)
+        if chosen in self.theme.catalogues:
+            is_https = self._shop.base_url.startswith("https:")
+            response.set_cookie(LOCALE_COOKIE, chosen, max_age=_YEAR, path="/", httponly=True, samesite="lax", secure=is_https)
 
     def error(self, scope: Scope, page: Page) -> str | None:
         """The page that says no, for `web.errors.Errors`; the panel draws its own."""
@@ -135,31 +151,21 @@ class Pages:
         )
         return self.draw(scope, "error.html", view, path=path if scope.get("method") == "GET" else "/")
 
-    def _frame(self, scope: Scope, locale: str, path: str) -> Frame:
+    def _frame(self, locale: str, path: str, own: str) -> Frame:
         settings = self._shop.settings
-        own = path or quote(scope.get("path", "/"))
-        if not path and scope.get("query_string"):
-            own += "?" + scope["query_string"].decode("latin-1")
         return Frame(
             shop_name=settings.text("shop.name"),
             announcement=settings.text("shop.announcement"),
             support=settings.text("shop.support"),
             is_practice=settings.flag("shop.practice"),
             languages=tuple(_language(name, own, locale) for name in sorted(self.theme.catalogues, reverse=True)),
-            path=scope.get("path", "/"),
+            path=path,
         )
 
 
-def _rendered(theme: Theme, locale: str, template: str, view: msgspec.Struct, frame: Frame) -> str:
-    values = {name: getattr(view, name) for name in view.__struct_fields__}
-    return theme.environment(locale).get_template(template).render(values, frame=frame)
-
-
-@lru_cache(maxsize=256)
-def _drawn(theme: Theme, locale: str, template: str, view: msgspec.Struct, frame: Frame) -> tuple[bytes, str]:
-    """A page and its ETag. Kept by content, so that what is kept is never out of date."""
-    body = _rendered(theme, locale, template, view, frame).encode()
-    return body, f'"{blake2b(body, digest_size=16).hexdigest()}"'
+@lru_cache(maxsize=1024)
+def _preferred(accepted: str, offered: tuple[str, ...], default: str) -> str:
+    return choose_locale(wanted="", accepted=accepted, offered=list(offered), default=default)
 
 
 def pages_of(request: AnyRequest) -> Pages:
@@ -194,15 +200,3 @@ def _language(name: str, own: str, current: str) -> Language:
         href=href,
         is_current=name == current,
     )
-
-
-def _cookies(scope: Scope) -> dict[str, str]:
-    try:
-        jar: SimpleCookie = SimpleCookie(_header(scope, b"cookie"))
-    except CookieError:
-        return {}
-    return {name: morsel.value for name, morsel in jar.items()}
-
-
-def _header(scope: Scope, name: bytes) -> str:
-    return next((v.decode("latin-1") for n, v in scope.get("headers", ()) if n == name), "")

@@ -72,6 +72,16 @@ class Theme:
                 merged[locale] = catalogue.over(merged[locale]) if locale in merged else catalogue
         return merged
 
+    @cached_property
+    def locales(self) -> tuple[str, ...]:
+        """The languages of `catalogues`."""
+        return tuple(self.catalogues)
+
+    def templates_state(self) -> int:
+        """A number that is another one when a template file was changed, came or went."""
+        found = [path for _, root in self._chain for path in sorted((root / "templates").rglob("*"))]
+        return hash(tuple(_state(path) for path in found))
+
     def environment(self, locale: str) -> Environment:
         """The theme's templates in one language."""
         if locale not in self._environments:
@@ -129,6 +139,14 @@ def _read_manifest(name: str, data: Path | None) -> tuple[Manifest, Path]:
     if manifest.theme_api != THEME_API:
         raise ThemeBroken(f"theme {name}: made for theme_api {manifest.theme_api}, this kashop has {THEME_API}")
     return manifest, file.parent
+
+
+def _state(path: Path) -> tuple[Path, int, int]:
+    try:
+        status = path.stat()
+    except OSError:  # it went meanwhile
+        return path, 0, 0
+    return path, status.st_mtime_ns, status.st_size
 
 
 def make_environment(

@@ -125,6 +125,18 @@
 
   const form = document.querySelector('[data-checkout]');
   if (!form) return;
+
+  /* One form is one order however often it is sent, by its key. A page out of the browser's own memory brings the key it had, so each
+     opening makes a new one, and going back to a form brings its own back. The cookie says so: only then is a page called unchanged. */
+  const key = form.elements.idempotency_key;
+  if (key) {
+    const isBack = performance.getEntriesByType('navigation')[0]?.type === 'back_forward';
+    const bytes = crypto.getRandomValues(new Uint8Array(18));
+    key.value = (isBack && history.state?.key) || btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_');
+    history.replaceState({ ...history.state, key: key.value }, '');
+    document.cookie = 'kashop_keys=1; path=/p; samesite=lax' + (location.protocol === 'https:' ? '; secure' : '');
+  }
+
   const quantity = form.elements.quantity;
   const total = form.querySelector('[data-total]');
   const amount = form.querySelector('[data-total-text]');

@@ -1,5 +1,7 @@
 """The shop as buyers meet it. One page, one file; each parses, asks once, and draws."""
 
+from kashop.shop import Shop
+from kashop.web.cache import Content, Inputs
 from kashop.web.storefront import checkout, files, listing, lookup, order, order_acts, product, returned, waiting
 
 route_handlers = [
@@ -22,3 +24,14 @@ route_handlers = [
     files.asset,
     files.upload,
 ]
+
+
+def content_of(shop: Shop, inputs: Inputs) -> Content | None:
+    """What a guest's page shows; None when there is none at that path."""
+    kind, _, slug = inputs.path.removeprefix("/").partition("/")
+    if kind == "p":
+        words = inputs.theme.catalogues[inputs.locale]
+        return product.product_of(shop, words, inputs.snapshot, slug, inputs.device)
+    if kind == "c" and not slug:
+        return None
+    return listing.listing_of(inputs.snapshot, slug, inputs.settings.text("shop.currency"))

@@ -33,7 +33,7 @@ async def checkout(request: AnyRequest) -> Response[bytes]:
     """Place the order and go to its cashier."""
     shop = shop_of(request)
     form = await read_form(request, max_fields=MAX_FIELDS)
-    shown = await shop.db.read(on_sale, form.raw("product")[:64])
+    shown = on_sale(await shop.shelf.look(), form.raw("product")[:64])
     try:
         wish, key = _read(request, form, shown)
         placed = await flow.place(shop, wish, buyer(request), key=key, visitor=await visitor_of(request))

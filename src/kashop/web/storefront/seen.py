@@ -15,7 +15,7 @@ _LIST = re.compile(r"[0-9]{1,15}(?:;[0-9]{1,6}:[0-9]{1,15}){0,50}", re.ASCII)
 def seen_prices(skus: Sequence[Sku], tiers: Mapping[int, Sequence[Tier]]) -> str:
     """What a page shows of its SKUs' prices."""
     return "|".join(
-        f"{sku.sku_code}={sku.price_minor}" + "".join(f";{t.min_quantity}:{t.price_minor}" for t in tiers[sku.sku_id])
+        f"{sku.sku_code}={sku.price_minor}" + "".join(f";{t.min_quantity}:{t.price_minor}" for t in tiers.get(sku.sku_id, ()))
         for sku in skus
     )
 

@@ -4,14 +4,11 @@ Always true: how much of the stock is told is the product's own choice; nothing 
 """
 
 import zlib
+from collections.abc import Mapping, Sequence
 
-import msgspec
-
-from kashop.catalog import reads as catalog
-from kashop.catalog.types import Card, Category, Product, Sku
-from kashop.db import Reader
-from kashop.inventory import reads as inventory
+from kashop.catalog.types import Category, Product, Sku
 from kashop.lib.money import Money
+from kashop.shelf.types import Goods, Snapshot
 from kashop.web.context import CategoryLink, ProductCard, Stock
 
 CHANNEL = "web"
@@ -21,32 +18,31 @@ FEW = 10
 _TONES = 6
 
 
-class Shelf(msgspec.Struct, frozen=True):
-    """A card with what its stock is worth to a buyer."""
-
-    card: Card
-    stock: Stock
-
-
-class Shelves(msgspec.Struct, frozen=True):
-    """What a list page is made of."""
-
-    categories: list[Category]
-    shelves: list[Shelf]
-
-
-def shelves(db: Reader) -> Shelves:
-    """Every product that is listed, with its stock, and the categories."""
-    categories = catalog.categories(db)
+def listed(snapshot: Snapshot) -> tuple[list[Category], list[Goods]]:
+    """The categories and the goods that are shown, in their order; of each only SKUs that are not hidden."""
+    categories = snapshot.listing.categories
     hidden = {c.category_id for c in categories if c.is_hidden}
     hidden |= {c.category_id for c in categories if c.parent_id in hidden}
-    free = inventory.count_free(db, inventory.pool_of(db, CHANNEL))
-    listed = [card for card in catalog.cards(db) if card.category_id not in hidden]
-    found = [Shelf(card, stock_of(card.delivery, card.stock_display, catalog.skus(db, card.product_id), free)) for card in listed]
-    return Shelves([c for c in categories if c.category_id not in hidden], found)
+    found = [shown for goods in snapshot.listing.goods.values() if (shown := visible(goods))]
+    return (
+        [c for c in categories if c.category_id not in hidden],
+        [goods for goods in found if goods.product.category_id not in hidden],
+    )
 
 
-def stock_of(delivery: str, display: str, skus: list[Sku], free: dict[int, int]) -> Stock:
+def visible(goods: Goods) -> Goods | None:
+    """A product with those of its SKUs that are shown; None when there is nothing to show."""
+    skus = tuple(sku for sku in goods.skus if not sku.is_hidden)
+    return Goods(goods.product, skus, goods.tiers) if skus and not goods.product.is_hidden else None
+
+
+def stock_on(snapshot: Snapshot, product: Product, skus: Sequence[Sku]) -> Stock:
+    """What may be told of some SKUs' stock together, at the moment of the snapshot."""
+    free = {sku.sku_id: snapshot.count_free(sku.sku_id, CHANNEL) for sku in skus}
+    return stock_of(product.delivery, product.stock_display, skus, free)
+
+
+def stock_of(delivery: str, display: str, skus: Sequence[Sku], free: Mapping[int, int]) -> Stock:
     """What may be told of some SKUs' stock together. What is delivered by hand never runs out."""
     visible = [sku for sku in skus if not sku.is_hidden]
     if delivery == "manual":
@@ -61,25 +57,9 @@ def stock_of(delivery: str, display: str, skus: list[Sku], free: dict[int, int])
     return Stock(level="few" if total <= line else "plenty", count=total if display == "exact" else None)
 
 
-def card_of(card: Card, stock: Stock, currency: str) -> ProductCard:
-    """A card as a theme sees it."""
-    return ProductCard(
-        slug=card.slug,
-        name=card.name,
-        summary=card.summary,
-        image=card.image,
-        tone=tone(card.slug),
-        initial=initial(card.name),
-        price=Money(card.price_minor, currency),
-        is_from=card.sku_count > 1,
-        is_manual=card.delivery == "manual",
-        has_tiers=bool(card.has_tiers),
-        stock=stock,
-    )
-
-
-def card_of_product(product: Product, skus: list[Sku], stock: Stock, currency: str) -> ProductCard:
-    """The head of a product's own page; the tiers stand below it in full."""
+def card_of(goods: Goods, stock: Stock, currency: str, *, has_tiers: bool = False) -> ProductCard:
+    """Visible goods as a theme sees them in a list, and at the head of their own page, where the tiers stand below in full."""
+    product, skus = goods.product, goods.skus
     return ProductCard(
         slug=product.slug,
         name=product.name,
@@ -90,7 +70,7 @@ def card_of_product(product: Product, skus: list[Sku], stock: Stock, currency: s
         price=Money(min(sku.price_minor for sku in skus), currency),
         is_from=len(skus) > 1,
         is_manual=product.delivery == "manual",
-        has_tiers=False,
+        has_tiers=has_tiers,
         stock=stock,
     )
 

@@ -6,6 +6,7 @@ session by its hash, so that accounts for staff alone are offered while that ses
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from kashop.flows import login
 from kashop.flows.offers import Visitor
@@ -23,6 +24,7 @@ SHUT_OUT: Mapping[str, frozenset[str]] = {
 """What each app's own browser refuses to open: the others' wallets."""
 
 
+@lru_cache(maxsize=2048)
 def device_of(user_agent: str) -> str:
     """Where a browser runs, as `Intent.device` names it."""
     agent = user_agent.lower()

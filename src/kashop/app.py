@@ -23,6 +23,7 @@ from kashop.web.admin.page import Panel
 from kashop.web.admin.ready import Ready
 from kashop.web.admin.wizards import Wizards
 from kashop.web.admission import Admission
+from kashop.web.direct import DirectWays
 from kashop.web.edge import Edge, EdgeRules
 from kashop.web.errors import Errors
 from kashop.web.kept import KeptForms
@@ -95,7 +96,8 @@ def make_app(shop: Shop, *, runner: Runner | None = None, live: Live | None = No
     app = copy.copy(_routed())
     app.state = State(things)
     rules = EdgeRules.of(shop.base_url, shop.config.trusted_proxies, (shop.config.host,), is_nameless=not shop.config.base_url)
-    return Edge(app, rules, errors.answer, ready=guests.find, admission=Admission(app, BusyPage(pages)))
+    direct = DirectWays(app, shop, (*callbacks.ways,))
+    return Edge(direct, rules, errors.answer, ready=guests.find, admission=Admission(direct, BusyPage(pages)))
 
 
 @cache

@@ -71,11 +71,15 @@ def form_fields(raw: bytes) -> dict[str, str]:
 
 
 def _decoded(raw: bytes) -> str:
+    if b"%" in raw or b"+" in raw:
+        if _BAD_ESCAPE.search(raw):
+            raise Rejected("malformed")
+        raw = unquote_to_bytes(raw.replace(b"+", b" "))
     try:
-        text = unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+        text = raw.decode()
     except UnicodeDecodeError:
         raise Rejected("malformed") from None
-    if _BAD_ESCAPE.search(raw) or "\0" in text:
+    if "\0" in text:
         raise Rejected("malformed")
     return text
 

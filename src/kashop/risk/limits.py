@@ -2,6 +2,7 @@
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from kashop.lib.clock import SECOND, Clock, Steady
@@ -63,6 +64,7 @@ class Limits:
         return self._setting(limit.setting) if limit.setting and self._setting is not None else limit.most
 
 
+@lru_cache(maxsize=4096)
 def one_client(ip: str) -> str:
     """The client behind an address: an IPv4 address, or the /64 that an IPv6 provider hands out whole (RFC 6177)."""
     try:

@@ -99,6 +99,8 @@ class EdgeRules:
 
     def is_proxy(self, address: str) -> bool:
         """Whether a peer's word about the client counts."""
+        if not self.proxies:
+            return False
         try:
             ip = ip_address(address)
         except ValueError:

@@ -119,9 +119,9 @@ class Errors:
         elif isinstance(error, _MALFORMED):
             log.warning("request refused as malformed", path=request.scope.get("path"), error=type(error).__name__)
         status, headers, body = self.answer(request.scope, problem)  # type: ignore[arg-type]
-        kind = next(v for n, v in headers if n == b"content-type").decode()
-        rest = {n.decode(): v.decode() for n, v in headers if n not in (b"content-type", b"content-length")}
-        return Response(body, status_code=status, media_type=kind, headers=rest)
+        # the type as a header: to a media type of text the framework would add a second charset
+        told = {n.decode(): v.decode() for n, v in headers if n != b"content-length"}
+        return Response(body, status_code=status, media_type=told["content-type"], headers=told)
 
     def _body(self, scope: Scope, problem: Problem) -> tuple[bytes, bytes]:
         path, headers = scope.get("path", ""), dict(scope.get("headers", ()))

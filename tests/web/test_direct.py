@@ -1,0 +1,108 @@
+"""What is answered without the framework is answered as with it."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from kashop.app import make_app
+from kashop.flows import self_test
+from kashop.payments import reads as payments
+from kashop.shop import Shop
+from kashop.web.direct import DirectWays, Way, whole_body
+from kashop.web.errors import Answer, Stopped
+from tests.cast import add_epay, add_product, epay_notice, order
+
+
+@pytest.fixture
+async def doors(shop: Shop) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
+    """The shop as it answers, and as it would if no way were direct."""
+    direct, routed = make_app(shop), make_app(shop)
+    assert isinstance(routed._app, DirectWays)
+    routed._app._ways = ()
+    found = [httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") for app in (direct, routed)]
+    yield found[0], found[1]
+    for client in found:
+        await client.aclose()
+
+
+async def alike(doors: tuple[httpx.AsyncClient, httpx.AsyncClient], method: str, path: str, **more: Any) -> httpx.Response:
+    """The answer, which is the same by either."""
+    answers = [await client.request(method, path, **more) for client in doors]
+    for answer in answers:
+        assert len(answer.headers.pop("x-request-id")) == 16
+    told = [(a.status_code, a.content, sorted(a.headers.multi_items())) for a in answers]
+    for one, other in zip(*told, strict=True):
+        assert one == other
+    return answers[0]
+
+
+async def test_callbacks(shop: Shop, doors: tuple[httpx.AsyncClient, httpx.AsyncClient]) -> None:
+    await add_epay(shop)
+    await add_product(shop, "steam-50", codes=3)
+    query = epay_notice(await order(shop, "steam-50")).decode()
+    path = "/pay/epay-main/callback"
+    assert (await alike(doors, "GET", f"{path}?{query}")).text == "success"
+    assert (await alike(doors, "POST", path, content=query, headers={"cookie": "s=1", "x-sign": "abc"})).text == "fail"
+    one, other, _ = await shop.db.read(payments.callbacks, 10**9, limit=3)
+    assert (one.method, one.body) == ("POST", query.encode())
+    assert (one.method, one.body, one.headers) == (other.method, other.body, other.headers)
+    assert '"x-sign":"abc"' in one.headers
+    assert "cookie" not in one.headers
+    assert (await alike(doors, "HEAD", f"{path}?{query}")).headers["content-length"] == "7"
+    assert (await alike(doors, "GET", f"{path}/?{query}")).text == "success"
+    assert (await alike(doors, "GET", f"{path}?{query}x")).status_code == 400
+    assert (await alike(doors, "GET", f"/pay/nobody/callback?{query}")).status_code == 400
+    assert (await alike(doors, "PUT", path)).status_code == 405
+    assert (await alike(doors, "POST", path, content=b"x" * 70_000)).status_code == 413
+    probe = await alike(doors, "GET", f"{path}?{self_test.PROBE}={self_test._probe(shop, 'epay-main')}")
+    assert (probe.status_code, len(probe.text)) == (200, 32)
+    assert probe.headers["cache-control"] == "no-store"
+
+
+async def nothing(*_anything: object) -> Answer:
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("pattern", "method", "path", "found"),
+    [
+        ("/pay/*/callback", "GET", "/pay/epay/callback", "epay"),
+        ("/pay/*/callback", "POST", "/pay/epay/callback", None),
+        ("/pay/*/callback", "GET", "/pay//callback", None),
+        ("/pay/*/callback", "GET", "/pay/callback", None),
+        ("/pay/*/callback", "GET", "/pay/a/b/callback", None),
+        ("/pay/*/callback", "GET", "/pay/epay/callback/", None),
+        ("/orders/*", "GET", "/orders/K1", "K1"),
+        ("/orders/*", "GET", "/orders/", None),
+        ("/orders/*", "GET", "/orders", None),
+        ("/orders/*", "GET", "/orders/K1/cancel", None),
+        ("/orders", "GET", "/orders", ""),
+        ("/orders", "GET", "/orders/K1", None),
+        ("/orders", "GET", "/ordersK1", None),
+    ],
+)
+def test_a_way_is_a_whole_path_with_one_segment_in_its_place(pattern: str, method: str, path: str, found: str | None) -> None:
+    assert Way.on(("GET",), pattern, nothing).find(method, path) == found
+
+
+async def body_of(*messages: dict[str, object]) -> bytes:
+    waiting = list(messages)
+
+    async def receive() -> dict[str, object]:
+        return waiting.pop(0)
+
+    return await whole_body(receive)
+
+
+async def test_a_body_is_read_whole_in_however_many_parts() -> None:
+    parts = [{"type": "http.request", "body": b, "more_body": True} for b in (b"a", b"b")]
+    assert await body_of(*parts, {"type": "http.request"}) == b"ab"
+    assert await body_of({"type": "http.request", "body": b"c"}) == b"c"
+
+
+@pytest.mark.parametrize("before", [(), ({"type": "http.request", "body": b"a", "more_body": True},)])
+async def test_half_a_body_is_none(before: tuple[dict[str, object], ...]) -> None:
+    with pytest.raises(Stopped):
+        await body_of(*before, {"type": "http.disconnect"})

@@ -9,6 +9,7 @@ from kashop.inventory import reads as inventory
 from kashop.lib.actor import CLI, SYSTEM, Actor
 from kashop.lib.errors import Conflict, Invalid, Mismatch, NotFound, PriceChanged, SoldOut
 from kashop.orders import reads as orders
+from kashop.payments import reads as payments
 from kashop.shop import Shop
 from tests.cast import (
     BUYER,
@@ -206,3 +207,22 @@ async def test_a_clock_set_back_keeps_no_replay_waiting(shop: Shop, clock: TestC
     replayed = await asyncio.wait_for(order(shop, "steam-50", key="k1"), 5)
     assert replayed.attempt is not None
     assert replayed.attempt.kind == "redirect"
+
+
+async def test_what_begins_alone_is_begun_in_the_change_that_places_the_order(shop: Shop) -> None:
+    before = shop.db.units
+    placed = await order(shop, "steam-50")
+    assert shop.db.units == before + 1
+    assert placed.attempt is not None
+    assert placed.attempt == (await shop.db.read(payments.attempts, placed.order.order_id))[0]
+    assert placed.order == await shop.db.read(orders.get, placed.order.order_id)
+    assert list(placed.lines) == await shop.db.read(orders.lines, placed.order.order_id)
+    assert "submit.php" in placed.attempt.url
+
+
+async def test_what_asks_its_vendor_is_written_down_before_that_hears_of_it(shop: Shop) -> None:
+    await add_epay(shop, "epay-api", mode="api")
+    placed = await order(shop, "steam-50", gateway="epay-api")  # nobody answers at its address
+    first, second = await shop.db.read(payments.attempts, placed.order.order_id)
+    assert (first.status, first.kind, bool(first.problem)) == ("failed", "", True)
+    assert (placed.attempt, placed.lines) == (second, ())

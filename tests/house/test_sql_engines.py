@@ -22,7 +22,7 @@ HOT = {  # (file, function): what a checkout, a callback, a delivery or an order
     ("inventory/reads.py", "owned_codes"),
     ("inventory/reads.py", "pool_of"),
     ("inventory/seals/reads.py", "stale_codes"),
-    ("inventory/writes.py", "hold"),
+    ("inventory/writes.py", "hold_counted"),
     ("inventory/writes.py", "release"),
     ("inventory/seals/writes.py", "reseal"),
     ("inventory/writes.py", "sell"),

@@ -18,7 +18,7 @@ HOLD = (
     "WHERE sku_id = :sku_id AND pool_id = :pool_id",
 )
 COUNT = ("src/kashop/inventory/writes.py", "pool_id = :pool_id AND free >= :quantity", "pool_id = :pool_id")
-KEY = ("src/kashop/flows/checkout.py", "if binding and (known := ", "if False and (known := ")
+KEY = ("src/kashop/flows/checkout.py", "if known is not None:\n            return known", "if False:\n            return known")
 RECEIPT = ("src/kashop/payments/writes.py", "ON CONFLICT (gateway_id, gateway_txn) DO NOTHING RETURNING", "RETURNING")
 UNIQUE = (
     "migrations/0001_ground.sql",

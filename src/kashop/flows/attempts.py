@@ -18,8 +18,8 @@ from kashop.lib.errors import Conflict, NotFound
 from kashop.orders import reads as orders
 from kashop.orders.types import Order
 from kashop.payments import reads, rules, writes
-from kashop.payments.rows import Attempt, AttemptDraft, GatewayAccount
-from kashop.payments.types import Begun, Closes, GatewayFailed, Intent
+from kashop.payments.rows import UNBEGUN, Attempt, AttemptDraft, GatewayAccount
+from kashop.payments.types import BeginsAlone, Begun, Closes, GatewayFailed, Intent
 from kashop.shop import Shop
 
 QUERY_LEASE = 15 * SECOND
@@ -32,27 +32,43 @@ BEGIN_PATIENCE = 16 * SECOND
 """A gateway's client gives up before this (plugins/http.py), so an attempt that is still unbegun then has lost its process."""
 
 
-def open_for(tx: Tx, order_id: int, *, gateway_id: int, method: str, actor: Actor, device: str = "") -> int:
-    """Write down an attempt for what an order still owes, as its account bills it; its id."""
-    order = orders.get(tx, order_id)
-    account = rules.rules_of(reads.get_gateway(tx, gateway_id))
-    bill = rules.bill(account, order.total_minor - unfit.free(tx, order), order.currency)
-    attempt_no = ids.number("A", tx.now)
-    odd = writes.odd_cents(tx, gateway_id, bill, attempt_no, until=order.expires_at, spread=account.spread_minor)
-    draft = AttemptDraft(
-        attempt_no=attempt_no,
-        gateway_id=gateway_id,
+def drafted(
+    account: GatewayAccount, due_minor: int, currency: str, *, method: str, device: str, now: int, until: int
+) -> AttemptDraft:
+    """What an account is to be asked for so much of an order, but for odd cents, which only the database can give."""
+    bill = rules.bill(rules.rules_of(account), due_minor, currency)
+    return AttemptDraft(
+        attempt_no=ids.number("A", now),
+        gateway_id=account.gateway_id,
         method=method,
         currency=bill.currency,
-        amount_minor=bill.amount_minor + odd,
+        amount_minor=bill.amount_minor,
         due_minor=bill.due_minor,
         fee_minor=bill.fee_minor,
-        tolerance_minor=0 if odd else bill.tolerance_minor,
+        tolerance_minor=bill.tolerance_minor,
         device=device,
-        expires_at=order.expires_at,
-        next_query_at=min(tx.now + rules.FIRST_QUERY, order.expires_at),
+        expires_at=until,
+        next_query_at=min(now + rules.FIRST_QUERY, until),
     )
-    return writes.open_attempt(tx, order_id, draft, actor)
+
+
+def open_drafted(tx: Tx, order_id: int, draft: AttemptDraft, actor: Actor, *, spread: int, begun: Begun = UNBEGUN) -> Attempt:
+    """Write down an attempt, with odd cents on top if its account tells transfers apart by so many."""
+    if odd := writes.odd_cents(tx, draft, spread=spread):
+        draft = msgspec.structs.replace(draft, amount_minor=draft.amount_minor + odd, tolerance_minor=0)
+    return writes.open_attempt(tx, order_id, draft, actor, begun)
+
+
+def begun_alone(shop: Shop, account: GatewayAccount, draft: AttemptDraft, order_no: str, locale: str, actor: Actor) -> Begun:
+    """How the buyer pays when that needs no gateway; UNBEGUN when one has to be asked."""
+    kind = shop.plugins.gateway_types.get(account.type)
+    if kind is None or not kind.begins_alone or rules.rules_of(account).spread_minor:
+        return UNBEGUN
+    try:
+        said = _said_of(shop, account, order_no, locale, actor)
+        return cast(BeginsAlone, gateways.made(shop, account)).begin_alone(draft.intent(shop.clock.now(), **said)) or UNBEGUN
+    except (GatewayFailed, NotFound):  # it is asked once more when the attempt is there to keep what is wrong
+        return UNBEGUN
 
 
 def order_and_newest(db: Reader, order_id: int) -> tuple[Order, Attempt | None]:
@@ -162,7 +178,9 @@ def _another(tx: Tx, order_id: int, account_id: int, method: str, actor: Actor, 
     if len(known) >= MOST_ATTEMPTS:
         raise Conflict("This order was tried too often. Please place a new one.", code="too_many_attempts")
     writes.end_attempts(tx, order_id)
-    return tried(tx, open_for(tx, order_id, gateway_id=account_id, method=method, actor=actor, device=device))
+    account, due = reads.get_gateway(tx, account_id), order.total_minor - unfit.free(tx, order)
+    draft = drafted(account, due, order.currency, method=method, device=device, now=tx.now, until=order.expires_at)
+    return Tried(open_drafted(tx, order_id, draft, actor, spread=rules.rules_of(account).spread_minor), account, order)
 
 
 def _is_good(db: Reader, attempt: Attempt, order: Order) -> bool:
@@ -250,11 +268,15 @@ def _said(failed: GatewayFailed | NotFound) -> tuple[str, bool]:
 
 def intent_of(shop: Shop, about: Tried, actor: Actor) -> Intent:
     """What a gateway was or is asked by an attempt."""
-    base = f"{shop.base_url}/pay/{about.account.name}"
-    return about.attempt.intent(
-        title=f"{shop.settings.text('shop.name')} {about.order.order_no}",  # what was bought is nobody else's business (N31)
-        callback_url=f"{base}/callback",
-        return_url=f"{base}/return",
-        client_ip=actor.ip or "127.0.0.1",
-        locale=about.order.locale,
-    )
+    return about.attempt.intent(**_said_of(shop, about.account, about.order.order_no, about.order.locale, actor))
+
+
+def _said_of(shop: Shop, account: GatewayAccount, order_no: str, locale: str, actor: Actor) -> dict[str, str]:
+    base = f"{shop.base_url}/pay/{account.name}"
+    return {
+        "title": f"{shop.settings.text('shop.name')} {order_no}",  # what was bought is nobody else's business (N31)
+        "callback_url": f"{base}/callback",
+        "return_url": f"{base}/return",
+        "client_ip": actor.ip or "127.0.0.1",
+        "locale": locale,
+    }

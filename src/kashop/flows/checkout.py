@@ -23,9 +23,11 @@ from kashop.lib.text import contact_key, is_email, is_phone, is_plain, is_qq
 from kashop.orders import reads as orders_reads
 from kashop.orders import rules
 from kashop.orders import writes as orders
-from kashop.orders.types import LineDraft, Order, OrderDraft, Replay
+from kashop.orders.types import Line, LineDraft, Order, OrderDraft, Replay
+from kashop.payments import rules as payment_rules
 from kashop.payments import writes as payments
-from kashop.payments.rows import Attempt
+from kashop.payments.rows import Attempt, AttemptDraft, GatewayAccount
+from kashop.payments.types import Begun
 from kashop.risk import one_client
 from kashop.shelf import reads as shelf
 from kashop.shelf.types import Listing, Snapshot
@@ -66,12 +68,17 @@ class Checkout(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """An order, the secret of its link, and its newest attempt (None when nothing is to be paid)."""
+    """An order, the secret of its link, and its newest attempt (None when nothing is to be paid).
+
+    With `lines` that is all there is to tell of it, and `gateway` is the name of the attempt's account; without, look.
+    """
 
     order: Order
     token: str
     attempt: Attempt | None
     is_replay: bool = False
+    lines: tuple[Line, ...] = ()
+    gateway: str = ""
 
 
 @does(Work.SALE)
@@ -82,45 +89,40 @@ async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "", visi
     is a Mismatch. A key that others may have guessed or chosen too is known only from the client that sent it.
     Raises Invalid by field, SoldOut, PriceChanged.
     """
-    binding = _binding(shop, wish, key, actor)
-    password = wish.lookup_password
-    lookup_hash: str | None = None
+    binding, lookup_hash = _binding(shop, wish, key, actor), None
     for _ in range(MOST_TRIES):
         shown = await shop.shelf.look()
         seen = shown.listing
         try:
-            goods = {want.sku: seen.offers.get(want.sku) for want in wish.lines}
-            lines = _priced(wish, goods)
-            _check_total(shop, wish, lines)
-            chosen = _chosen(shop, wish, visitor, seen, [o for o in goods.values() if o], rules.total(lines))
-            _check_stock(shop, shown, wish.channel, lines)
+            basket = _basket(shop, wish, seen, visitor)
+            _check_stock(shop, shown, wish.channel, basket.lines)
         except Refusal:
             known = await shop.db.read(orders_reads.find_replay, binding.scope, binding.key_hash) if binding else None
             if known is None:
                 raise
             return await _replayed(shop, known, binding, actor)
-        if password and lookup_hash is None:
-            lookup_hash = await shop.order_passwords.hash(password, field="lookup_password")
-        payment = _Payment(chosen[0], wish.method, visitor.device) if chosen else None
-        draft = _draft(shop, wish, goods, lines, lookup_hash)
+        if wish.lookup_password and lookup_hash is None:
+            lookup_hash = await shop.order_passwords.hash(wish.lookup_password, field="lookup_password")
+        draft = _draft(shop, wish, basket, seen, lookup_hash)
+        payment = _payment(shop, wish, draft, basket, seen, visitor, actor)
         done = await _tried(shop, shown, draft, payment, binding, actor)
         if isinstance(done, Replay):
             return await _replayed(shop, done, binding, actor)
-        if isinstance(done, int):
-            shop.shelf.doubt(done)
-            continue
-        order, tried = done
-        attempt = await attempts.begin(shop, tried, actor, others=chosen[1:]) if tried else None
-        return Placed(order, shop.keyring.order_token(order.order_no), attempt)
+        if isinstance(done, _Done):
+            return await _told(shop, done, payment, basket, actor)
+        shop.shelf.doubt(done)
     raise Unavailable("The shop is very busy. Please try again in a moment.", code="busy")
 
 
-def _chosen(shop: Shop, wish: Checkout, visitor: Visitor, seen: Listing, goods: list[Offer], total: int) -> list[int]:
-    """The accounts to be asked, in order; none when nothing is to be paid."""
-    if not total:
-        return []
-    wanted = offers.basket([o.product for o in goods], seen.categories, total)
-    return offers.chosen(shop, seen.accounts, wanted, visitor, gateway=wish.gateway, method=wish.method)
+async def _told(shop: Shop, done: "_Done", payment: "_Payment | None", basket: "_Basket", actor: Actor) -> Placed:
+    """An order just placed, its payment begun where a gateway has to be asked for that."""
+    token, attempt = shop.keyring.order_token(done.order.order_no), done.attempt
+    if payment is None or attempt is None:
+        return Placed(done.order, token, None)
+    if attempt.kind:
+        return Placed(done.order, token, attempt, lines=done.lines, gateway=payment.account.name)
+    tried = attempts.Tried(attempt, payment.account, done.order)
+    return Placed(done.order, token, await attempts.begin(shop, tried, actor, others=basket.accounts[1:]))
 
 
 def _check_stock(shop: Shop, shown: Snapshot, channel: str, lines: tuple[LineDraft, ...]) -> None:
@@ -136,12 +138,28 @@ async def placed(shop: Shop, order_id: int, *, is_replay: bool = False) -> Place
     return Placed(order, shop.keyring.order_token(order.order_no), newest, is_replay)
 
 
-class _Payment(msgspec.Struct, frozen=True):
-    """The account that is asked first, by which method, from what device."""
+class _Basket(msgspec.Struct, frozen=True):
+    """What is bought, checked and priced, and the accounts that may be asked to take the payment, in order."""
 
-    gateway_id: int
-    method: str
-    device: str
+    goods: tuple[Offer, ...]
+    lines: tuple[LineDraft, ...]
+    accounts: list[int]
+
+
+class _Payment(msgspec.Struct, frozen=True):
+    """The account that is asked first, what for, and its answer when it needed not be asked."""
+
+    account: GatewayAccount
+    draft: AttemptDraft
+    begun: Begun
+
+
+class _Done(msgspec.Struct, frozen=True):
+    """What the change left: the order, its lines, and its attempt if anything is to be paid."""
+
+    order: Order
+    lines: tuple[Line, ...]
+    attempt: Attempt | None
 
 
 class _Binding(msgspec.Struct, frozen=True):
@@ -179,6 +197,18 @@ async def _begun(shop: Shop, order_id: int, actor: Actor) -> Placed:
             await attempts.begin(shop, await shop.db.read(attempts.tried, newest.attempt_id), actor)
             return await placed(shop, order_id, is_replay=True)
         await asyncio.sleep(0.1)
+
+
+def _basket(shop: Shop, wish: Checkout, seen: Listing, visitor: Visitor) -> _Basket:
+    """What a wish comes to. Raises Invalid by field, PriceChanged."""
+    found = {want.sku: seen.offers.get(want.sku) for want in wish.lines}
+    lines = _priced(wish, found)
+    _check_total(shop, wish, lines)
+    goods, total = tuple(offer for offer in found.values() if offer), rules.total(lines)
+    if not total:
+        return _Basket(goods, lines, [])
+    wanted = offers.basket([o.product for o in goods], seen.categories, total)
+    return _Basket(goods, lines, offers.chosen(shop, seen.accounts, wanted, visitor, gateway=wish.gateway, method=wish.method))
 
 
 def _priced(wish: Checkout, offers: dict[str, Offer | None]) -> tuple[LineDraft, ...]:
@@ -260,12 +290,10 @@ def _check_total(shop: Shop, wish: Checkout, lines: tuple[LineDraft, ...]) -> No
         )
 
 
-def _draft(
-    shop: Shop, wish: Checkout, offers: dict[str, Offer | None], lines: tuple[LineDraft, ...], lookup_hash: str | None
-) -> OrderDraft:
+def _draft(shop: Shop, wish: Checkout, basket: _Basket, seen: Listing, lookup_hash: str | None) -> OrderDraft:
     now = shop.clock.now()
     order_no = ids.number("K", now)
-    hold_minutes = min(o.product.hold_minutes for o in offers.values() if o is not None)
+    hold_minutes = min(offer.product.hold_minutes for offer in basket.goods)
     return OrderDraft(
         order_no=order_no,
         token_hash=ids.digest(shop.keyring.order_token(order_no)),
@@ -274,16 +302,36 @@ def _draft(
         contact=contact_key(wish.contact),
         lookup_hash=lookup_hash,
         currency=shop.settings.text("shop.currency"),
-        total_minor=rules.total(lines),
+        total_minor=rules.total(basket.lines),
         locale=wish.locale,
         expires_at=now + hold_minutes * MINUTE,
-        lines=lines,
+        lines=basket.lines,
+        pool_id=seen.pool_of(wish.channel),
     )
+
+
+def _payment(
+    shop: Shop, wish: Checkout, draft: OrderDraft, basket: _Basket, seen: Listing, visitor: Visitor, actor: Actor
+) -> _Payment | None:
+    """The first try to pay, as far as it can be made before its order is placed; None when nothing is to be paid."""
+    if not basket.accounts:
+        return None
+    account = next(a for a in seen.accounts if a.gateway_id == basket.accounts[0])
+    first = attempts.drafted(
+        account,
+        draft.total_minor,
+        draft.currency,
+        method=wish.method,
+        device=visitor.device,
+        now=shop.clock.now(),
+        until=draft.expires_at,
+    )
+    return _Payment(account, first, attempts.begun_alone(shop, account, first, draft.order_no, draft.locale, actor))
 
 
 async def _tried(
     shop: Shop, shown: Snapshot, draft: OrderDraft, payment: _Payment | None, binding: _Binding | None, actor: Actor
-) -> Replay | int | tuple[Order, attempts.Tried | None]:
+) -> Replay | int | _Done:
     try:
         return await shop.db.write(_place, draft, payment, binding, actor, shown.version)
     except SoldOut:
@@ -293,26 +341,31 @@ async def _tried(
 
 def _place(
     tx: Tx, draft: OrderDraft, payment: _Payment | None, binding: _Binding | None, actor: Actor, seen: int
-) -> Replay | int | tuple[Order, attempts.Tried | None]:
+) -> Replay | int | _Done:
     """The one change: the order, its holds, its key and its first attempt. A free order is delivered at once.
 
     Nothing but the shelf's version when that is not the one that the draft was priced by.
     """
-    if binding and (known := orders_reads.find_replay(tx, binding.scope, binding.key_hash)):
-        return known
-    if (version := shelf.version(tx)) != seen:
+    if binding is None:
+        version = shelf.version(tx)
+    else:
+        version, known = shelf.standing(tx, binding.scope, binding.key_hash)
+        if known is not None:
+            return known
+    if version != seen:
         return version
-    order_id = orders.place(tx, draft, actor)
+    order, lines = orders.place(tx, draft, actor)
+    order_id = order.order_id
     if binding:
         orders.remember_key(tx, scope=binding.scope, key_hash=binding.key_hash, request_digest=binding.digest, order_id=order_id)
     if payment is not None:
-        attempt_id = attempts.open_for(tx, order_id, actor=actor, **msgspec.structs.asdict(payment))
-        tried = attempts.tried(tx, attempt_id)
-        return tried.order, tried
+        spread = payment_rules.rules_of(payment.account).spread_minor
+        attempt = attempts.open_drafted(tx, order_id, payment.draft, actor, spread=spread, begun=payment.begun)
+        return _Done(order, tuple(lines), attempt)
     if not orders.mark_paid(tx, order_id, actor, expected="pending"):
         raise Conflict("This order cannot be completed.")
     delivery.deliver_auto(tx, order_id, actor)
-    return orders_reads.get(tx, order_id), None
+    return _Done(orders_reads.get(tx, order_id), (), None)
 
 
 async def cancel(shop: Shop, order: Order, actor: Actor, *, reason: str = "") -> None:

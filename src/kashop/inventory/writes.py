@@ -129,12 +129,22 @@ def stop_batch(tx: Tx, batch_id: int, actor: Actor, *, why: str = "cancelled") -
 
 def hold(tx: Tx, *, line_id: int, sku_id: int, pool_id: int, quantity: int, until: int) -> None:
     """Take codes off the shelf for a line until a deadline, oldest first. Raises SoldOut, having taken none."""
+    count_held(tx, sku_id=sku_id, pool_id=pool_id, quantity=quantity)
+    hold_counted(tx, line_id=line_id, sku_id=sku_id, pool_id=pool_id, quantity=quantity, until=until)
+
+
+def count_held(tx: Tx, *, sku_id: int, pool_id: int, quantity: int) -> None:
+    """Count codes as held that `hold_counted` is about to take. Raises SoldOut, having changed nothing."""
+    if not tx.run(_TAKE_COUNT, sku_id=sku_id, pool_id=pool_id, quantity=quantity):
+        raise SoldOut("Sold out: fewer are left than you asked for.")
+
+
+def hold_counted(tx: Tx, *, line_id: int, sku_id: int, pool_id: int, quantity: int, until: int) -> None:
+    """Take codes off the shelf that are counted as held already. Raises SoldOut, having taken and counted none."""
     sql = """UPDATE codes SET status = 'held', line_id = :line_id, held_until = :until, changed_at = :now
              WHERE code_id IN (SELECT code_id FROM codes
                                WHERE sku_id = :sku_id AND pool_id = :pool_id AND status = 'free'
                                ORDER BY code_id LIMIT :quantity /*+skip_locked*/)"""
-    if not tx.run(_TAKE_COUNT, sku_id=sku_id, pool_id=pool_id, quantity=quantity):
-        raise SoldOut("Sold out: fewer are left than you asked for.")
     taken = tx.run(sql, line_id=line_id, sku_id=sku_id, pool_id=pool_id, quantity=quantity, until=until, now=tx.now)
     if taken != quantity:  # the count promised more than there is: give back what was taken, and the rest of the count
         release(tx, line_id=line_id, sku_id=sku_id, pool_id=pool_id)

@@ -138,6 +138,33 @@ class OrderDraft(msgspec.Struct, frozen=True, kw_only=True):
     locale: str
     expires_at: int
     lines: tuple[LineDraft, ...]
+    pool_id: int = 0
+    """0 for the channel's."""
+
+    def placed(self, order_id: int, pool_id: int, now: int) -> Order:
+        """The row that it becomes."""
+        return Order(
+            order_id=order_id,
+            order_no=self.order_no,
+            token_hash=self.token_hash,
+            channel=self.channel,
+            pool_id=pool_id,
+            status="pending",
+            contact_type=self.contact_type,
+            contact=self.contact,
+            lookup_hash=self.lookup_hash,
+            currency=self.currency,
+            total_minor=self.total_minor,
+            paid_minor=0,
+            locale=self.locale,
+            created_at=now,
+            expires_at=self.expires_at,
+            paid_at=None,
+            delivered_at=None,
+            ended_at=None,
+            note="",
+            refunded_minor=0,
+        )
 
 
 class Replay(msgspec.Struct, frozen=True):

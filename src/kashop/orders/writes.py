@@ -12,37 +12,38 @@ from kashop.inventory import writes as inventory
 from kashop.lib.actor import Actor
 from kashop.lib.errors import Conflict
 from kashop.orders import reads, rules
-from kashop.orders.types import Order, OrderDraft, OrderException
+from kashop.orders.types import Line, LineDraft, Order, OrderDraft, OrderException
 
 
-def place(tx: Tx, draft: OrderDraft, actor: Actor) -> int:
-    """Write an order and hold its codes until its deadline; its id. Raises SoldOut and leaves nothing behind."""
-    pool_id = inventory_reads.pool_of(tx, draft.channel)
+def place(tx: Tx, draft: OrderDraft, actor: Actor) -> tuple[Order, list[Line]]:
+    """Write an order and hold its codes until its deadline. Raises SoldOut and leaves nothing behind."""
+    pool_id = draft.pool_id or inventory_reads.pool_of(tx, draft.channel)
+    for wanted in draft.lines:  # before anything is written: who comes too late costs nothing
+        if wanted.delivery == "auto":
+            inventory.count_held(tx, sku_id=wanted.sku_id, pool_id=pool_id, quantity=wanted.quantity)
     sql = """INSERT INTO orders (order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
                total_minor, locale, created_at, expires_at)
              VALUES (:order_no, :token_hash, :channel, :pool_id, 'pending', :contact_type, :contact, :lookup_hash, :currency,
-               :total_minor, :locale, :now, :expires_at)
-             RETURNING order_id"""
-    values = {name: getattr(draft, name) for name in draft.__struct_fields__ if name != "lines"}
-    order_id = int(tx.value(sql, pool_id=pool_id, now=tx.now, **values))
+               :total_minor, :locale, :now, :expires_at) /*+returning order_id*/"""
+    values = msgspec.structs.asdict(draft)
+    del values["lines"]
+    order_id = tx.add(sql, now=tx.now, **{**values, "pool_id": pool_id})
+    lines = [_place_line(tx, order_id, line) for line in draft.lines]
+    for line in lines:
+        if line.delivery == "auto":
+            taken = {"sku_id": line.sku_id, "pool_id": pool_id, "quantity": line.quantity}
+            inventory.hold_counted(tx, line_id=line.line_id, until=draft.expires_at, **taken)
+    record(tx, "order.placed", actor, ("order", order_id), total=draft.total_minor, currency=draft.currency)
+    return draft.placed(order_id, pool_id, tx.now), lines
+
+
+def _place_line(tx: Tx, order_id: int, draft: LineDraft) -> Line:
     sql = """INSERT INTO order_lines (order_id, product_id, sku_id, sku_code, product_name, sku_name, delivery, quantity,
                unit_minor, total_minor, is_free, prices, fields)
              VALUES (:order_id, :product_id, :sku_id, :sku_code, :product_name, :sku_name, :delivery, :quantity,
-               :unit_minor, :total_minor, :is_free, :prices, :fields)
-             RETURNING line_id"""
-    for line in draft.lines:
-        line_id = int(tx.value(sql, order_id=order_id, **{**msgspec.structs.asdict(line), "is_free": int(line.is_free)}))
-        if line.delivery == "auto":
-            inventory.hold(
-                tx,
-                line_id=line_id,
-                sku_id=line.sku_id,
-                pool_id=pool_id,
-                quantity=line.quantity,
-                until=draft.expires_at,
-            )
-    record(tx, "order.placed", actor, ("order", order_id), total=draft.total_minor, currency=draft.currency)
-    return order_id
+               :unit_minor, :total_minor, :is_free, :prices, :fields) /*+returning line_id*/"""
+    values = {**msgspec.structs.asdict(draft), "order_id": order_id, "is_free": int(draft.is_free)}
+    return Line(line_id=tx.add(sql, **values), delivered=0, **values)
 
 
 def remember_key(tx: Tx, *, scope: str, key_hash: bytes, request_digest: bytes, order_id: int) -> None:

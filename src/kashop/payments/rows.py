@@ -2,7 +2,15 @@
 
 import msgspec
 
-from kashop.payments.types import Intent
+from kashop.payments.types import Begun, Intent
+
+UNBEGUN = Begun(kind="")
+"""An attempt that no gateway has answered yet."""
+
+
+def fields_text(begun: Begun) -> str:
+    """The fields of a way to pay as they are stored: JSON."""
+    return msgspec.json.encode(begun.fields).decode() if begun.fields else "{}"
 
 
 class GatewayAccount(msgspec.Struct, frozen=True):
@@ -93,6 +101,41 @@ class AttemptDraft(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     expires_at: int
     next_query_at: int | None
+
+    def intent(self, now: int, **said: str) -> Intent:
+        """What a gateway would be asked by it."""
+        return self.opened(0, 0, now).intent(**said)
+
+    def opened(self, attempt_id: int, order_id: int, now: int, begun: Begun = UNBEGUN) -> Attempt:
+        """The row that it becomes."""
+        return Attempt(
+            attempt_id=attempt_id,
+            attempt_no=self.attempt_no,
+            order_id=order_id,
+            gateway_id=self.gateway_id,
+            method=self.method,
+            currency=self.currency,
+            amount_minor=self.amount_minor,
+            status="open",
+            kind=begun.kind,
+            url=begun.url,
+            qr=begun.qr,
+            fields=fields_text(begun),
+            gateway_ref=begun.gateway_ref,
+            problem="",
+            created_at=now,
+            expires_at=self.expires_at,
+            next_query_at=self.next_query_at,
+            queries=0,
+            ended_at=None,
+            due_minor=self.due_minor,
+            fee_minor=self.fee_minor,
+            tolerance_minor=self.tolerance_minor,
+            coin=begun.coin,
+            coin_amount=begun.coin_amount,
+            vendor_expires_at=begun.expires_at,
+            device=self.device,
+        )
 
 
 class Receipt(msgspec.Struct, frozen=True):

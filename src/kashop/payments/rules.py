@@ -7,6 +7,7 @@ attempt keeps both amounts, and what arrives counts in their proportion (docs/de
 import hashlib
 from collections.abc import Collection, Sequence
 from decimal import ROUND_CEILING, Decimal
+from functools import lru_cache
 
 import msgspec
 
@@ -53,7 +54,12 @@ class AccountRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 def rules_of(account: GatewayAccount) -> AccountRules:
     """The account's rules."""
-    return msgspec.json.decode(account.rules, type=AccountRules)
+    return _decoded(account.rules)
+
+
+@lru_cache(maxsize=256)
+def _decoded(text: str) -> AccountRules:
+    return msgspec.json.decode(text, type=AccountRules)
 
 
 class Bill(msgspec.Struct, frozen=True):

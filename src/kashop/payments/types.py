@@ -239,6 +239,15 @@ class Closes(Protocol):
         ...
 
 
+class BeginsAlone(Protocol):
+    """The ability to begin a payment without asking anybody."""
+
+    def begin_alone(self, intent: Intent) -> Begun | None:
+        """How the buyer pays, where that follows from the intent alone; None where the vendor has to be asked, by `begin`. Pure:
+        the shop may ask before the attempt is written down, and again. Raises GatewayFailed."""
+        ...
+
+
 class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a vendor's statement. `kind` is payment or refund; amounts are positive; `happened_at` milliseconds UTC.
 
@@ -278,9 +287,9 @@ class GatewayType(msgspec.Struct, frozen=True, kw_only=True):
     option name.
 
     `is_practice` gateways take no money: they can only be enabled in a practice shop. `is_manual`: nobody calls back or can be
-    asked; staff say what arrived. The abilities: `refunds` is any (amounts), whole (payments only) or none; `closes`, `states`
-    and `reads_statements` as their protocols. `statement_zone` is the time zone of the vendor's days; a type without
-    `states_refunds` lists payments alone.
+    asked; staff say what arrived. The abilities: `refunds` is any (amounts), whole (payments only) or none; `begins_alone`,
+    `closes`, `states` and `reads_statements` as their protocols. `statement_zone` is the time zone of the vendor's days; a type
+    without `states_refunds` lists payments alone.
     """
 
     type: str
@@ -291,6 +300,7 @@ class GatewayType(msgspec.Struct, frozen=True, kw_only=True):
     make: Any
     is_practice: bool = False
     is_manual: bool = False
+    begins_alone: bool = False
     refunds: str = "none"
     closes: bool = False
     states: bool = False

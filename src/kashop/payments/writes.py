@@ -12,7 +12,17 @@ from kashop.lib.errors import Conflict, Invalid, NotFound
 from kashop.orders import writes as orders
 from kashop.orders.types import Order
 from kashop.payments import reads, rules
-from kashop.payments.rows import Attempt, AttemptDraft, Callback, EvidenceDraft, GatewayAccount, GatewayDraft, Receipt
+from kashop.payments.rows import (
+    UNBEGUN,
+    Attempt,
+    AttemptDraft,
+    Callback,
+    EvidenceDraft,
+    GatewayAccount,
+    GatewayDraft,
+    Receipt,
+    fields_text,
+)
 from kashop.payments.statements import writes as statements
 from kashop.payments.types import Begun, CallbackRequest, Notice
 
@@ -80,19 +90,33 @@ def _columns(draft: GatewayDraft) -> dict[str, object]:
     return {**msgspec.structs.asdict(draft), "is_enabled": int(draft.is_enabled)}
 
 
-def open_attempt(tx: Tx, order_id: int, draft: AttemptDraft, actor: Actor) -> int:
-    """Write down a try to pay before the gateway hears of it, so that no callback can come too early; its id."""
-    sql = """INSERT INTO attempts (attempt_no, order_id, gateway_id, method, currency, amount_minor, due_minor, fee_minor,
-               tolerance_minor, device, status, created_at, expires_at, next_query_at)
-             VALUES (:attempt_no, :order_id, :gateway_id, :method, :currency, :amount_minor, :due_minor, :fee_minor,
-               :tolerance_minor, :device, 'open', :now, :expires_at, :next_query_at)
-             RETURNING attempt_id"""
-    attempt_id = int(tx.value(sql, order_id=order_id, now=tx.now, **msgspec.structs.asdict(draft)))
+def open_attempt(tx: Tx, order_id: int, draft: AttemptDraft, actor: Actor, begun: Begun = UNBEGUN) -> Attempt:
+    """Write down a try to pay before the gateway hears of it, so that no callback can come too early; with how the buyer pays
+    when that needed no gateway."""
+    attempt_id = tx.add(
+        """INSERT INTO attempts (attempt_no, order_id, gateway_id, method, currency, amount_minor, due_minor, fee_minor,
+             tolerance_minor, device, status, created_at, expires_at, next_query_at, kind, url, qr, fields, gateway_ref, coin,
+             coin_amount, vendor_expires_at)
+           VALUES (:attempt_no, :order_id, :gateway_id, :method, :currency, :amount_minor, :due_minor, :fee_minor,
+             :tolerance_minor, :device, 'open', :now, :expires_at, :next_query_at, :kind, :url, :qr, :fields, :gateway_ref, :coin,
+             :coin_amount, :vendor_expires_at) /*+returning attempt_id*/""",
+        order_id=order_id,
+        now=tx.now,
+        **msgspec.structs.asdict(draft),
+        **_way(begun),
+    )
     record(tx, "attempt.opened", actor, ("order", order_id), attempt=draft.attempt_no, gateway=draft.gateway_id)
-    return attempt_id
+    return draft.opened(attempt_id, order_id, tx.now, begun)
 
 
-def odd_cents(tx: Tx, gateway_id: int, bill: rules.Bill, attempt_no: str, *, until: int, spread: int) -> int:
+def _way(begun: Begun) -> dict[str, Any]:
+    """How the buyer pays, by column."""
+    way = msgspec.structs.asdict(begun)
+    way["vendor_expires_at"], way["fields"] = way.pop("expires_at"), fields_text(begun)
+    return way
+
+
+def odd_cents(tx: Tx, draft: AttemptDraft, *, spread: int) -> int:
     """Cents on top that no other live attempt of the account has, so that a transfer without a reference tells its order.
 
     An amount stays taken for a day beyond its order's life: late money must not pay another's order. 0 when `spread` is 0.
@@ -103,17 +127,17 @@ def odd_cents(tx: Tx, gateway_id: int, bill: rules.Bill, attempt_no: str, *, unt
     tx.run("DELETE FROM odd_amounts WHERE until < :now", now=tx.now)
     sql = """INSERT INTO odd_amounts (gateway_id, currency, amount_minor, attempt_no, until)
              VALUES (:gateway_id, :currency, :amount_minor, :attempt_no, :until) ON CONFLICT DO NOTHING"""
-    first = rules.first_odd(attempt_no, spread)
+    first = rules.first_odd(draft.attempt_no, spread)
     for step in range(spread):
         odd = (first + step) % spread + 1
-        amount = bill.amount_minor + odd
+        amount = draft.amount_minor + odd
         if tx.run(
             sql,
-            gateway_id=gateway_id,
-            currency=bill.currency,
+            gateway_id=draft.gateway_id,
+            currency=draft.currency,
             amount_minor=amount,
-            attempt_no=attempt_no,
-            until=until + rules.ODD_AMOUNT_REST,
+            attempt_no=draft.attempt_no,
+            until=draft.expires_at + rules.ODD_AMOUNT_REST,
         ):
             return odd
     raise Conflict("Too many orders wait for a transfer of this amount. Please pay in another way.", code="amounts_taken")
@@ -122,10 +146,9 @@ def odd_cents(tx: Tx, gateway_id: int, bill: rules.Bill, attempt_no: str, *, unt
 def keep_begun(tx: Tx, attempt_id: int, begun: Begun) -> Attempt:
     """Keep how the buyer pays; the attempt then."""
     sql = """UPDATE attempts SET kind = :kind, url = :url, qr = :qr, fields = :fields, gateway_ref = :gateway_ref, coin = :coin,
-               coin_amount = :coin_amount, vendor_expires_at = :expires_at, problem = ''
+               coin_amount = :coin_amount, vendor_expires_at = :vendor_expires_at, problem = ''
              WHERE attempt_id = :attempt_id"""
-    fields = msgspec.json.encode(begun.fields).decode()
-    tx.run(sql, attempt_id=attempt_id, **{**msgspec.structs.asdict(begun), "fields": fields})
+    tx.run(sql, attempt_id=attempt_id, **_way(begun))
     return reads.get_attempt(tx, attempt_id)
 
 

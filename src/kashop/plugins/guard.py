@@ -39,6 +39,7 @@ STATEMENT_SECONDS = 120.0
 STATES = ("paid", "pending", "failed", "closed", "refunded", "disputed")
 REFUND_STATES = ("done", "pending", "failed")
 ABILITIES = {
+    "begins_alone": ("begin_alone",),
     "closes": ("close",),
     "refunds": ("refund", "query_refund"),
     "states": ("statement",),
@@ -63,9 +64,23 @@ class Guarded:
     async def begin(self, intent: Intent) -> Begun:
         """As the protocol says."""
         begun: Begun = await self._asked("begin", partial(self._gateway.begin, intent), Begun)
+        return self._fit_way("begin", begun)
+
+    def begin_alone(self, intent: Intent) -> Begun | None:
+        """As the ability says."""
+        begin = getattr(self._gateway, "begin_alone", None)
+        try:
+            begun: Begun | None = _checked(begin(intent), Begun | None) if begin else None
+        except GatewayFailed:
+            raise
+        except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything
+            raise self._broken("begin_alone", error) from None
+        return None if begun is None else self._fit_way("begin_alone", begun)
+
+    def _fit_way(self, verb: str, begun: Begun) -> Begun:
         needed = {"redirect": begun.url, "form": begun.url, "qr": begun.qr, "transfer": begun.fields or begun.qr}
         if not needed.get(begun.kind):
-            raise self._broken("begin", ValueError("no way to pay"))
+            raise self._broken(verb, ValueError("no way to pay"))
         return begun
 
     def read_callback(self, request: CallbackRequest) -> Notice:

@@ -5,8 +5,9 @@ from kashop.catalog.types import Offer, Sku, Tier
 from kashop.db import Reader
 from kashop.inventory import reads as inventory
 from kashop.inventory.types import DEFAULT_POOL
+from kashop.orders.types import Replay
 from kashop.payments import reads as payments
-from kashop.shelf.types import Free, Goods, Listing, Snapshot
+from kashop.shelf.types import Free, Goods, Listing, Snapshot, Standing
 
 
 def version(db: Reader) -> int:
@@ -17,6 +18,18 @@ def version(db: Reader) -> int:
 def restocked(db: Reader) -> int:
     """How often something came back into sale; triggers count."""
     return int(db.value("/*hot*/ SELECT version FROM versions WHERE name = 'stock'"))
+
+
+def standing(db: Reader, scope: str, key_hash: bytes) -> tuple[int, Replay | None]:
+    """The same, and what an idempotency key did before: one look, with which every order begins."""
+    sql = """/*hot*/ SELECT v.version, i.request_digest, i.order_id
+             FROM versions v LEFT JOIN idempotency i ON i.scope = :scope AND i.key_hash = :key_hash
+             WHERE v.name = 'shelf'"""
+    found = db.one(sql, Standing, scope=scope, key_hash=key_hash)
+    assert found is not None
+    if found.order_id is None or found.request_digest is None:
+        return found.version, None
+    return found.version, Replay(found.request_digest, found.order_id)
 
 
 def snapshot(db: Reader, known: Listing | None) -> Snapshot:

@@ -24,6 +24,14 @@ class Free(msgspec.Struct, frozen=True):
     free: int
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """How often what is for sale has changed, and what an idempotency key did before: None when it is new."""
+
+    version: int
+    request_digest: bytes | None
+    order_id: int | None
+
+
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """What changes only with `version`: goods by slug in the order they are shown, offers (nothing hidden) by SKU code, every
     category and gateway account in their order, and the pool of each channel that has one of its own."""

@@ -6,8 +6,9 @@ and status 1 pay; the key stands in no exception and no log.
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from kashop.bundled.pay_epay import options as account
 from kashop.bundled.pay_epay import reading, statement
@@ -39,6 +40,12 @@ REFUND_DONE = ("0", "1")
 """The documentation says 1, current builds answer 0 (epay.md §1.4)."""
 
 
+@lru_cache(maxsize=64)
+def _quoted(text: str, safe: str | bytes = "", encoding: str | None = None, errors: str | None = None) -> str:
+    """As urlencode's own, once for what stands in every order's address."""
+    return quote_plus(text, safe, encoding, errors)
+
+
 class EpayGateway:
     """Keeps the Gateway protocol over Epay V1."""
 
@@ -57,9 +64,8 @@ class EpayGateway:
         """Send the buyer to submit.php, or ask mapi.php; without a method the gateway's own cashier must
         ask, so always by page.
         """
-        if self._mode == "page" or not intent.method:
-            fields = self._signed(reading.order_fields(intent, self._pid))
-            return Begun(kind="redirect", url=f"{self._base}submit.php?{urlencode(fields)}")
+        if by_page := self.begin_alone(intent):
+            return by_page
         fields = reading.order_fields(intent, self._pid, **reading.server_side(intent))
         said = await self._ask("mapi.php", form=self._signed(fields))
         if said.get("code") != "1":
@@ -71,6 +77,13 @@ class EpayGateway:
         if begun := reading.code_to_scan(said.get("qrcode"), ref):
             return begun
         raise GatewayFailed("the gateway took the order but gave no way to pay it", is_unclear=True)
+
+    def begin_alone(self, intent: Intent) -> Begun | None:
+        """Where to send the buyer when that is submit.php."""
+        if self._mode != "page" and intent.method:
+            return None
+        fields = self._signed(reading.order_fields(intent, self._pid))
+        return Begun(kind="redirect", url=f"{self._base}submit.php?{urlencode(fields, quote_via=_quoted)}")
 
     def read_callback(self, request: CallbackRequest) -> Notice:
         """Prove a notify_url call: signature first, then merchant, then form (epay.md §1.3)."""
@@ -200,6 +213,7 @@ EPAY = GatewayType(
     currencies=(reading.CURRENCY,),
     options=account.OPTIONS,
     make=EpayGateway,
+    begins_alone=True,
     refunds="any",
     states=True,
     states_refunds=False,

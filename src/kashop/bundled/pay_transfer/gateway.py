@@ -81,7 +81,11 @@ class TransferGateway:
             raise Invalid("Please correct the marked fields.", fields=wrong)
 
     async def begin(self, intent: Intent) -> Begun:
-        """Where to send what, in lines to copy. Asks nobody."""
+        """Where to send what."""
+        return self.begin_alone(intent)
+
+    def begin_alone(self, intent: Intent) -> Begun:
+        """Where to send what, in lines to copy."""
         reference = intent.attempt_no[-REFERENCE_LENGTH:]
         lines = {
             _("Payee"): self._options["payee"],
@@ -134,5 +138,6 @@ TRANSFER = GatewayType(
     currencies=(),
     options=OPTIONS,
     make=TransferGateway,
+    begins_alone=True,
     is_manual=True,
 )

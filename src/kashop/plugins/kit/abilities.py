@@ -1,6 +1,7 @@
 """The part of the contract suite about what not every vendor can do: refund, close, state."""
 
 import datetime as dt
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -14,6 +15,10 @@ from kashop.plugins.kit.stage import Stage
 from kashop.plugins.kit.vendor import Vendor
 
 HTML = b"<html><body>Checking your browser</body></html>"
+
+
+def _refused(*given: object, **named: object) -> None:
+    raise AssertionError("it spoke to somebody")
 
 
 class Abilities:
@@ -44,6 +49,20 @@ class Abilities:
     def _able(self, ability: str) -> None:
         if getattr(self.vendor.type, ability) in (False, "none"):
             pytest.skip(f"this gateway does not do that: {ability}")
+
+    async def test_what_begins_alone_asks_nobody_and_says_what_begin_says(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._able("begins_alone")
+        async with self.stage() as (gateway, stage):
+            intent = self.vendor.intent()
+            with monkeypatch.context() as alone:
+                for call in ("connect", "connect_ex", "sendto", "send"):
+                    alone.setattr(socket.socket, call, _refused)
+                alone.setattr(socket, "getaddrinfo", _refused)
+                first, second = gateway.begin_alone(intent), gateway.begin_alone(intent)
+            assert first == second
+            assert not stage.mouth.heard
+            if first is not None:
+                assert await gateway.begin(intent) == first
 
     async def test_a_refund_is_asked_for(self) -> None:
         self._able("refunds")

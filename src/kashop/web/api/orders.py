@@ -86,7 +86,10 @@ async def place(request: AnyRequest) -> Response[bytes]:
     except Invalid as wrong:
         fields = [FieldError(_PATHS.get(e.field, e.field), e.message, e.params) for e in wrong.fields]
         raise Invalid(wrong.message, code=wrong.code, fields=fields, **wrong.detail) from None
-    order = _shown(shop, await shop.db.read(_told, placed.order.order_id), placed.token)
+    told = _as_placed(placed)
+    if told is None:
+        told = await shop.db.read(_told, placed.order.order_id)
+    order = _shown(shop, told, placed.token)
     answer = shapes.PlacedOrder(**_values(order), token=placed.token)
     replayed = {"idempotent_replayed": "true"} if placed.is_replay else {}
     return said(answer, status=PLACE.status, location=order.links.self, **replayed)
@@ -177,6 +180,14 @@ class _Told(msgspec.Struct, frozen=True):
     attempts: list[rows.Attempt]
     gateways: dict[int, str]
     refunds: list[rows.Refund]
+
+
+def _as_placed(placed: checkout.Placed) -> _Told | None:
+    """The same of an order that was placed just now, when that is all there is to tell."""
+    order, attempt = placed.order, placed.attempt
+    if not placed.lines or attempt is None:
+        return None
+    return _Told(order.created_at, order, list(placed.lines), [], [attempt], {attempt.gateway_id: placed.gateway}, [])
 
 
 def _told(db: Reader, order_id: int) -> _Told:

@@ -33,7 +33,7 @@ def test_one_callback_is_in_the_next_group_however_many_orders_wait() -> None:
     line(waiting, Work.PEOPLE, 1)
     group = waiting.take()
     assert group[:2] == ["money0", "people0"]
-    assert kinds(group) == {"money": 1, "people": 1, "sale": MAX_GROUP // 4}
+    assert kinds(group) == {"money": 1, "people": 1, "sale": MAX_GROUP // 2}
     assert kinds(waiting.take()) == {"sale": MAX_GROUP}
 
 
@@ -41,7 +41,7 @@ def test_callbacks_that_storm_leave_orders_their_share() -> None:
     waiting: Queue[str] = Queue()
     for work in (Work.MONEY, Work.PEOPLE, Work.SALE):
         line(waiting, work, 3000)
-    assert kinds(waiting.take()) == {"money": MAX_GROUP // 2, "people": MAX_GROUP // 4, "sale": MAX_GROUP // 4}
+    assert kinds(waiting.take()) == {"money": MAX_GROUP // 2, "people": MAX_GROUP // 4, "sale": MAX_GROUP // 2}
 
 
 def test_what_orders_leave_unused_goes_to_the_others() -> None:
@@ -67,7 +67,7 @@ def test_background_runs_when_nobody_waits_a_few_at_a_time() -> None:
     waiting: Queue[str] = Queue()
     line(waiting, Work.BACKGROUND, BACKGROUND_GROUP + 1)
     assert kinds(waiting.take()) == {"background": BACKGROUND_GROUP}
-    waiting.took(BACKGROUND_GROUP, 1.0)
+    waiting.took(BACKGROUND_GROUP, 1.0, 0.0)
     assert kinds(waiting.take()) == {"background": 1}
 
 
@@ -81,7 +81,7 @@ def test_background_has_a_fifth_of_the_writer_while_others_wait() -> None:
         (name,) = kinds(group)
         seconds = 0.05 if name == "background" else 0.01
         spent[name] += seconds
-        waiting.took(len(group), seconds)
+        waiting.took(len(group), seconds / 2, seconds / 2)
     assert 0.15 < spent["background"] / sum(spent.values()) <= 1 / (OTHERS_FIRST + 1) + 0.01
 
 
@@ -91,9 +91,19 @@ def test_a_group_is_as_large_as_its_time_allows() -> None:
         for _ in range(60):
             line(waiting, Work.SALE, MAX_GROUP)
             taken = len(waiting.take())
-            waiting.took(taken, taken * each)
+            waiting.took(taken, taken * each, 0.001)
             waiting.drop()
         assert abs(taken - expected) <= 1
+
+
+def test_where_syncs_are_slow_a_group_is_larger() -> None:
+    waiting: Queue[str] = Queue()
+    for _ in range(60):
+        line(waiting, Work.SALE, MAX_GROUP)
+        taken = len(waiting.take())
+        waiting.took(taken, taken * GROUP_SECONDS / 100, 2 * GROUP_SECONDS)
+        waiting.drop()
+    assert abs(taken - 200) <= 1
 
 
 def test_a_full_lane_refuses_and_the_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:

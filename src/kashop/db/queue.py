@@ -20,11 +20,15 @@ from kashop.lib.errors import Busy
 T = TypeVar("T")
 P = ParamSpec("P")
 
-MAX_GROUP, MIN_GROUP = 512, 32
+MAX_GROUP, MIN_GROUP = 512, 64
 """Units in one COMMIT. More, and the first answers wait longer than the sync they save; fewer, and syncs are all there is."""
 
 GROUP_SECONDS = 0.025
-"""How long a group is to take: between these two it is as large as that allows, by what the last ones took."""
+"""How long the units of a group are to take, or as long as its COMMIT where the disk is slower: between these two a group is as
+large as that allows, by what the last ones took."""
+
+NEWEST = 0.2
+"""The weight of the newest group in what the last ones took."""
 
 BACKGROUND_GROUP = 8
 """Background units in one COMMIT: somebody who comes meanwhile waits for all of them."""
@@ -50,7 +54,7 @@ MOST = {Work.MONEY: 8000, Work.PEOPLE: 8000, Work.SALE: 20_000, Work.BACKGROUND:
 """Units that may wait in a lane; one more is refused at once. Orders are refused much earlier, by how long they would wait
 (web/admission.py)."""
 
-_SHARES = ((Work.MONEY, 0.5), (Work.PEOPLE, 0.25), (Work.SALE, 0.25))
+_SHARES = ((Work.MONEY, 0.5), (Work.PEOPLE, 0.25), (Work.SALE, 0.5))
 """Of a group when several lanes wait. What money or people leave unused goes to the other of them: orders that have to wait
 anyway do not lengthen the group that a callback waits for."""
 
@@ -90,7 +94,7 @@ class Queue(Generic[T]):
     def __init__(self) -> None:
         self._lanes: dict[Work, deque[T]] = {work: deque() for work in Work}
         self._count = 0
-        self._unit_seconds = 0.0
+        self._unit_seconds = self._sync_seconds = 0.0
         self._owed = 0.0
         self._is_background = False
 
@@ -122,7 +126,8 @@ class Queue(Generic[T]):
     def _mixed(self) -> list[T]:
         limit = MAX_GROUP
         if self._unit_seconds:
-            limit = min(MAX_GROUP, max(MIN_GROUP, int(GROUP_SECONDS / self._unit_seconds)))
+            wanted = int(max(GROUP_SECONDS, self._sync_seconds) / self._unit_seconds)
+            limit = min(MAX_GROUP, max(MIN_GROUP, wanted))
         money, people = self._lanes[Work.MONEY], self._lanes[Work.PEOPLE]
         if not money and not people:
             return self._taken(Work.SALE, limit)
@@ -135,15 +140,18 @@ class Queue(Generic[T]):
         lane = self._lanes[work]
         return [lane.popleft() for _ in range(min(len(lane), most))]
 
-    def took(self, units: int, seconds: float) -> None:
-        """The group that was taken last is done: how long it took decides how large the next ones are, and whose."""
+    def took(self, units: int, seconds: float, sync: float) -> None:
+        """The group that was taken last is done: how long its units and its COMMIT took decides how large the next ones are, and
+        whose."""
         others = self._count - len(self._lanes[Work.BACKGROUND])
         if self._is_background:
-            self._owed = OTHERS_FIRST * seconds if others else 0.0
+            self._owed = OTHERS_FIRST * (seconds + sync) if others else 0.0
             return
-        self._owed = max(0.0, self._owed - seconds) if others else 0.0
+        self._owed = max(0.0, self._owed - seconds - sync) if others else 0.0
         each = seconds / max(units, 1)
-        self._unit_seconds += (each - self._unit_seconds) * (0.2 if self._unit_seconds else 1.0)
+        weight = NEWEST if self._unit_seconds else 1.0
+        self._unit_seconds += (each - self._unit_seconds) * weight
+        self._sync_seconds += (sync - self._sync_seconds) * weight
 
     def drop(self) -> list[T]:
         """Take everything out, for an answer without having run."""

@@ -132,8 +132,8 @@ class SqliteDb:
             seen: list[Any] = []
             try:
                 assert self._writer is not None
-                answers, seen, seconds = await self._writer.run(self._commit_group, [(u.fn, u.args, u.kwargs) for u in group])
-                self._queue.took(len(group), seconds)
+                answers, seen, *took = await self._writer.run(self._commit_group, [(u.fn, u.args, u.kwargs) for u in group])
+                self._queue.took(len(group), *took)
             except UnknownOutcome as outcome:
                 log.critical("a commit failed: its outcome is unknown", problem=outcome.text())
                 answers, unknown = [Failed(outcome)] * len(group), True
@@ -178,9 +178,9 @@ class SqliteDb:
         with self._lock:
             con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
-    def _commit_group(self, con: sqlite3.Connection, group: list[Unit]) -> tuple[list[Any], list[Any], float]:
-        """On the writer's thread: every unit, then one COMMIT; the answers, what those saw that watch, and how
-        long it took."""
+    def _commit_group(self, con: sqlite3.Connection, group: list[Unit]) -> tuple[list[Any], list[Any], float, float]:
+        """On the writer's thread: every unit, then one COMMIT; the answers, what those saw that watch, and how long the units
+        and the COMMIT took."""
         started = time.perf_counter()
         with self._lock:
             con.execute("BEGIN IMMEDIATE")
@@ -191,6 +191,7 @@ class SqliteDb:
                 if con.in_transaction:  # not so after a full disk: SQLite has rolled back already (promises V-5)
                     con.execute("ROLLBACK")
                 raise
+            done = time.perf_counter()
             try:
                 con.execute("COMMIT")
             except sqlite3.Error as error:
@@ -198,7 +199,7 @@ class SqliteDb:
                     "The shop could not confirm this change ({problem}). Retry with the same key to learn its outcome.",
                     problem=str(error),
                 ) from error
-        return answers, seen, time.perf_counter() - started
+        return answers, seen, done - started, time.perf_counter() - done
 
     def _run_group(self, con: sqlite3.Connection, group: list[Unit]) -> tuple[list[Any], dict[str, Any]]:
         """Every unit's answer. Savepoints cost as much as some of the units, and hardly one fails after it changed something:

@@ -27,6 +27,7 @@ from kashop.settings.config import Config
 from kashop.settings.reads import settings as stored_settings
 from kashop.shop import Shop
 from kashop.vault import reads as vault
+from kashop.web.connections import MOST, most_connections, most_files
 
 LEAST_DISK = 512 * 1024 * 1024
 RELEASED = 1_760_000_000  # a clock before this program was written is wrong
@@ -115,6 +116,16 @@ def clock(_config: Config) -> Iterator[Finding]:
         yield Finding("clock", "ok", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now)))
 
 
+def files(_config: Config) -> Iterator[Finding]:
+    """How many connections a server could have at once, started as this command was."""
+    most = most_connections(most_files())
+    if most < MOST:
+        said = f"enough for {most} connections at once; for {MOST} let it open more (`ulimit -Hn`, LimitNOFILE=65536)"
+        yield Finding("open files", "note", said)
+    else:
+        yield Finding("open files", "ok", f"enough for {most} connections at once")
+
+
 def server(config: Config) -> Iterator[Finding]:
     """Whether one runs."""
     holder = ServerLock(config.data).holder()
@@ -136,7 +147,7 @@ def mend(config: Config) -> None:
             lock.release()
 
 
-WITHOUT_SHOP = (sqlite_library, disk, permissions, address, clock, server)
+WITHOUT_SHOP = (sqlite_library, disk, permissions, address, clock, files, server)
 
 
 async def of_shop(shop: Shop, *, online: bool) -> list[Finding]:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +19,19 @@ from kashop.lib import fence
 from kashop.lib.errors import Unavailable
 from kashop.settings.config import Config
 from kashop.shop import Shop
-from kashop.web.protocol import BoundedProtocol
+from kashop.web.connections import Connections, most_connections, most_files
+from kashop.web.protocol import bounded
 
 GRACE_SECONDS = 5
-BACKLOG = 2048
+BACKLOG = 4096
+"""Connections that the system keeps until they are looked at: a crowd that comes at once is not told to try again in a second."""
+
+UNTAKEN_MS = 60_000
+"""A client that takes nothing of what was sent for so long is gone."""
+
+SWITCH_SECONDS = 0.0005
+"""How long one thread may keep the others waiting: at Python's own 5 ms the writer waits that long after every statement while
+the loop is busy (docs/decisions/0031)."""
 
 
 @click.command()
@@ -56,6 +66,8 @@ def work(
 ) -> None:
     """Be the shop of a data directory until told to stop. `welcome` makes the text that is printed once it answers."""
     frame.keep_memory_private()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    most_files()
     sock = _bound(config) if with_web else None
     try:
         if config.is_fenced:
@@ -73,6 +85,7 @@ def _bound(config: Config) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_MS)  # whoever is accepted inherits it
         sock.bind((config.host, config.port))
         sock.listen(BACKLOG)
     except OSError as error:
@@ -111,7 +124,7 @@ async def _answer(at_work: Running, sock: socket.socket, stop: asyncio.Event, we
     server = _Server(
         uvicorn.Config(
             at_work.app,
-            http=BoundedProtocol,
+            http=bounded(Connections(most_connections(most_files()), at_work.app.rules.is_proxy)),
             ws="none",
             log_config=None,
             access_log=False,

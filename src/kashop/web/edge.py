@@ -136,6 +136,11 @@ class Edge:
         self._answer = answer
         self._ready = ready
 
+    @property
+    def rules(self) -> EdgeRules:
+        """Whom it trusts."""
+        return self._rules
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)

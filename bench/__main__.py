@@ -47,7 +47,7 @@ def measure(folder: Path, plan: Plan, pins: Pins, goals: set[str]) -> list[Figur
         ({"P3", "P6", "P10"}, lambda own: burst.run(own, plan, pins, goals)),
         ({"P8"}, lambda own: intake.run(own, plan, pins)),
         ({"P9"}, lambda own: writer.run(own, plan)),
-        ({"P10"}, lambda own: process.run(own, plan, pins)),
+        ({"P10"} if plan.starts else set(), lambda own: process.run(own, plan, pins)),
     ]
     figures: list[Figure] = []
     for number, (wanted, run) in enumerate(stages):
@@ -67,6 +67,7 @@ def _arguments() -> argparse.Namespace:
     arguments.add_argument("--only", type=_goals, default=set(GOALS), help="such as P1,P4")
     arguments.add_argument("--rounds", type=int)
     arguments.add_argument("--seconds", type=float, help="of one drive")
+    arguments.add_argument("--set", type=_size, action="append", default=[], help="another size of bench/plan.py: crowd_rounds=1")
     arguments.add_argument("--pin", action="store_true", help="keep client and server on cores of their own")
     arguments.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     arguments.add_argument("--json", type=Path, help=f"where to keep the run; a new file in {history.PLACE} unless told")
@@ -76,7 +77,14 @@ def _arguments() -> argparse.Namespace:
 
 def _plan(given: argparse.Namespace) -> Plan:
     told = {name: getattr(given, name) for name in ("rounds", "seconds") if getattr(given, name) is not None}
-    return dataclasses.replace(QUICK if given.quick else WHOLE, **told)
+    return dataclasses.replace(QUICK if given.quick else WHOLE, **told, **dict(given.set))
+
+
+def _size(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    if not isinstance(getattr(WHOLE, name, None), (int, float)):
+        raise argparse.ArgumentTypeError(f"bench/plan.py has no size {name!r}")
+    return name, type(getattr(WHOLE, name))(value)
 
 
 def _goals(text: str) -> set[str]:

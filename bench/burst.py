@@ -46,8 +46,9 @@ def run(folder: Path, plan: Plan, pins: Pins, goals: Collection[str]) -> list[Fi
                 bursts.all()
         after = shop.memory_mib()
         most = shop.memory_mib("VmHWM")
+        start = shop.start_seconds
     memory = Figure("P10", "memory after the crowds", 180, unit="MiB", is_upper=True)
-    memory.add(after, **{"idle MiB": idle, "most MiB": most})
+    memory.add(after, **{"idle MiB": idle, "most MiB": most, "start s": start})
     found = {"P3": bursts.figures, "P6": waits(probe, bursts), "P10": [memory]}
     _check_probe(probe)
     return [figure for goal, figures in found.items() if goal in goals for figure in figures]

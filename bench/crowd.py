@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 
 import uvloop
 
+from bench.figures import Wrong
 from bench.servers import Server
 from kashop.stress.crowd import Line, percentile
 
-PATIENCE = 120
+PATIENCE = 300
 
 
 @dataclass
@@ -45,8 +46,12 @@ def storm(server: Server, requests: Sequence[bytes]) -> Crowd:
 
 async def _storm(port: int, requests: Sequence[bytes]) -> Crowd:
     crowd = Crowd(began=time.perf_counter())
-    async with asyncio.timeout(PATIENCE):
-        await asyncio.gather(*(_buyer(port, request, crowd) for request in requests))
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.gather(*(_buyer(port, request, crowd) for request in requests))
+    except TimeoutError:
+        waiting = len(requests) - len(crowd.latencies)
+        raise Wrong(f"{waiting} of {len(requests)} buyers had no answer after {PATIENCE} s: {dict(crowd.statuses)}") from None
     crowd.seconds = time.perf_counter() - crowd.began
     return crowd
 

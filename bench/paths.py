@@ -18,7 +18,7 @@ from kashop.lib.actor import CLI
 from kashop.settings.config import load
 from kashop.shop import Shop
 
-STATUS_ORDERS, LOOKUPS_WARM = 60, 8
+STATUS_ORDERS, LOOKUPS = 60, 4
 PASSWORD = "bench 4711"
 PAGES = (("home", goods.HOME), ("list", goods.LIST), ("product page", goods.PAGE))
 CHUNK = 20_000
@@ -228,7 +228,7 @@ class Status(Part):
         self._asked = [
             (Figure("P5", "order status, API", 0.5), goods.statuses, self.plan.connections, 200),
             (Figure("P5", "order page, by its link", 0.5), goods.order_pages, self.plan.connections, 100),
-            (Figure("P5", "look-up by number and password", 0.5, note=slow), self._lookups, 16, LOOKUPS_WARM),
+            (Figure("P5", "look-up by number and password", 0.5, note=slow), self._lookups, LOOKUPS, LOOKUPS),
         ]
         self.figures = [figure for figure, _, _, _ in self._asked]
         for figure, make, connections, count in self._asked:

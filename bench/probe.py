@@ -6,6 +6,7 @@ the moment it was due, by a clock that all processes of the machine share; one t
 """
 
 import asyncio
+import contextlib
 import itertools
 import json
 import subprocess
@@ -23,6 +24,9 @@ from kashop.stress.crowd import HOST
 
 Seen = tuple[str, float, float, int]
 """Kind, when it was due, how long it took from then, status (0: the connection failed)."""
+
+
+Kept = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ async def _watch(told: dict[str, Any]) -> list[Seen]:
 async def _look(port: int, name: str, kind: dict[str, Any], seen: list[Seen], over: asyncio.Event) -> None:
     requests = [r.encode("latin-1") for r in kind["requests"]]
     turns: Iterator[bytes] = iter(requests) if kind["is_once"] else itertools.cycle(requests)
-    idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    idle: list[Kept] = []
     due, under_way = time.perf_counter(), set()
     for request in turns:
         due += kind["every"]
@@ -100,19 +104,31 @@ async def _look(port: int, name: str, kind: dict[str, Any], seen: list[Seen], ov
         await asyncio.wait(under_way, timeout=60)
 
 
-async def _ask(port: int, request: bytes, idle: list[Any], name: str, due: float, seen: list[Seen]) -> None:
+async def _ask(port: int, request: bytes, idle: list[Kept], name: str, due: float, seen: list[Seen]) -> None:
     status = 0
+    while idle and not status:
+        status = await _answered(
+            idle, idle.pop(), request
+        )  # 0: the server has closed what was idle for long, as browsers know it
+    if not status:
+        with contextlib.suppress(OSError):
+            status = await _answered(idle, await asyncio.open_connection(HOST, port), request)
+    seen.append((name, due, time.perf_counter() - due, status))
+
+
+async def _answered(idle: list[Kept], kept: Kept, request: bytes) -> int:
+    """The status of an answer, the connection put back; 0 when the connection broke."""
+    reader, writer = kept
     try:
-        reader, writer = idle.pop() if idle else await asyncio.open_connection(HOST, port)
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = head.partition(b"content-length: ")[2].split(b"\r\n", 1)[0]
         await reader.readexactly(int(length or 0))
-        status = int(head[9:12])
-        idle.append((reader, writer))
     except (OSError, EOFError):
-        pass
-    seen.append((name, due, time.perf_counter() - due, status))
+        writer.close()
+        return 0
+    idle.append(kept)
+    return int(head[9:12])
 
 
 def main() -> None:

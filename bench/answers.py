@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from kashop.stress.crowd import HOST, UNCHANGED
+from kashop.stress.crowd import HOST, UNCHANGED, joined
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -44,6 +44,8 @@ async def ask(port: int, request: bytes) -> tuple[int, dict[str, str], bytes]:
             before = headers.get(name.lower(), "")
             headers[name.lower()] = f"{before}\n{value.strip()}" if before else value.strip()
         status = int(lines[0].split()[1])
+        if headers.get("transfer-encoding") == "chunked":
+            return status, headers, joined(await reader.readuntil(b"\r\n0\r\n\r\n"))
         return status, headers, await reader.readexactly(0 if status == UNCHANGED else int(headers["content-length"]))
     finally:
         writer.close()

@@ -6,6 +6,7 @@ that should not be fails the bench (admission's 503 is told and not counted as d
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import uvloop
 
@@ -69,7 +70,13 @@ class Duels:
         return shop
 
 
-def drive_now(server: Server, requests: Sequence[bytes], connections: int, *, keeps: bool = False) -> Outcome:
+class Answering(Protocol):
+    """Whoever listens on a port."""
+
+    port: int
+
+
+def drive_now(server: Answering, requests: Sequence[bytes], connections: int, *, keeps: bool = False) -> Outcome:
     """One drive by a loop of its own."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(drive(server.port, requests, connections=connections, keeps_bodies=keeps))

@@ -23,7 +23,7 @@ class Server:
     """One server process on a free port of the loopback. `start_seconds` is how long it took to answer."""
 
     def __init__(self, name: str, *arguments: str, log: Path, cores: Sequence[int] = (), **environ: str):
-        self.name, self.port, self._log = name, _free_port(), log
+        self.name, self.port, self._log = name, free_port(), log
         self._arguments = [sys.executable, "-m", *arguments, "--port", str(self.port)]
         self._cores, self._environ = cores, environ
         self._process: subprocess.Popen[bytes] | None = None
@@ -110,7 +110,8 @@ def _answers(port: int) -> bool:
         return sock.recv(16).startswith(b"HTTP/1.1")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])

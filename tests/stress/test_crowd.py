@@ -42,6 +42,19 @@ async def test_an_unchanged_page_has_no_body_whatever_length_it_tells() -> None:
     server.close()
 
 
+async def test_an_answer_without_a_length_is_read_to_its_last_chunk() -> None:
+    async def in_chunks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+            await asyncio.sleep(0.01)
+            writer.write(b"A;x=1\r\n, all of u\r\n1\r\ns\r\n0\r\n\r\n")
+
+    server, port = await serving(in_chunks)
+    outcome = await drive(port, [get("/", port)] * 2, connections=1, keeps_bodies=True)
+    assert (outcome.statuses, outcome.bodies) == ({200: 2}, [b"hello, all of us"] * 2)
+    server.close()
+
+
 async def test_a_held_request_is_whole_only_when_it_is_let_go() -> None:
     seen: list[bytes] = []
 

@@ -86,6 +86,11 @@ class Line(asyncio.Protocol):
         head = got[:head_end].lower()
         status = int(head[9:12])
         length = 0 if status == UNCHANGED else _header(head, b"content-length")
+        if length is None and b"\r\ntransfer-encoding: chunked" in head:
+            if got.endswith(b"\r\n0\r\n\r\n"):
+                self._got = b""
+                self._tell(Reply(status, joined(got[head_end + 4 :]), time.perf_counter() - self._sent_at))
+            return
         if length is None:
             self._tell(ValueError(f"an answer without a length: {head[:200]!r}"))
             return
@@ -117,6 +122,18 @@ def _settle(answer: "asyncio.Future[Reply]", found: Reply | Exception) -> None:
         answer.set_result(found)
     else:
         answer.set_exception(found)
+
+
+def joined(chunks: bytes) -> bytes:
+    """A whole chunked body's content (RFC 9112, 7.1)."""
+    body = b""
+    while chunks:
+        size, _, rest = chunks.partition(b"\r\n")
+        length = int(size.partition(b";")[0], 16)
+        if not length:
+            break
+        body, chunks = body + rest[:length], rest[length + 2 :]
+    return body
 
 
 def _header(head: bytes, name: bytes) -> int | None:

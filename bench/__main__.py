@@ -14,6 +14,7 @@ from bench import burst, history, intake, paths, process, tables, writer
 from bench.figures import Figure, Wrong
 from bench.plan import GOALS, QUICK, WHOLE, Pins, Plan
 from bench.servers import allow_sockets
+from kashop.lib import logs
 
 Stage = tuple[set[str], Callable[[Path], list[Figure]]]
 
@@ -22,6 +23,7 @@ def main() -> int:
     """Run the bench."""
     given = _arguments()
     plan, pins = _plan(given), Pins.apart() if given.pin else Pins()
+    logs.configure("text", "warning")
     allow_sockets()
     pins.take()
     load_before, started = os.getloadavg()[0], time.perf_counter()

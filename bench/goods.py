@@ -34,6 +34,8 @@ BROWSER = {
     "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
     "accept_encoding": "gzip, deflate, br",
 }
+OWN_KEYS = "kashop_keys=1"
+"""What a browser says whose script makes the keys of forms: only to such a one is a page with a form ever unchanged."""
 
 
 async def make_shop(config: Config, *, codes: int, crowds: Sequence[int] = (), beside: int = 0) -> None:

@@ -21,7 +21,7 @@ from bench.probe import Look, Probe
 from bench.servers import Server, memory_mib
 from kashop.flows import restock
 from kashop.inventory.stockfile import fingerprint_text
-from kashop.lib import ids
+from kashop.lib import ids, logs
 from kashop.lib.actor import CLI
 from kashop.settings.config import Config, load
 from kashop.shop import Shop
@@ -113,5 +113,6 @@ def _check(data: Path, plan: Plan, probe: Probe) -> None:
 
 
 if __name__ == "__main__":
+    logs.configure("text", "warning")
     took = asyncio.run(_import(Path(sys.argv[1]), Path(sys.argv[2])))
     print(took, memory_mib(os.getpid(), "VmHWM"))

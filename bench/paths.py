@@ -203,7 +203,7 @@ class Pages(Part):
                 return goods.pages(server.port, count, path)
             there = f"/unchanged{path}" if server is self.duels.bare else path
             etag = self._seen(path, of=server)["etag"]
-            return goods.pages(server.port, count, there, if_none_match=etag)
+            return goods.pages(server.port, count, there, if_none_match=etag, cookie=goods.OWN_KEYS)
 
         return make
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from bench import goods
 from bench.servers import BEHIND_A_PROXY, Server
+from kashop.lib import logs
 from kashop.settings.config import load
 from kashop.stress.crowd import Outcome, drive
 
@@ -157,6 +158,7 @@ def main() -> None:
     arguments.add_argument("--flame", type=Path, help="an SVG by py-spy")
     arguments.add_argument("--folder", type=Path, help="where the shop is made")
     given = arguments.parse_args()
+    logs.configure("text", "warning")
     with tempfile.TemporaryDirectory(prefix="kashop-profile-", dir=given.folder) as folder:
         told = profile(
             given.path,

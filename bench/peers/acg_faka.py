@@ -23,6 +23,7 @@ from bench.paths import Desk
 from bench.peers.stack import Stack
 from bench.plan import Pins, Plan
 from bench.servers import Server, allow_sockets, free_port
+from kashop.lib import logs
 from kashop.settings.config import load
 from kashop.stress.crowd import get, post
 
@@ -176,6 +177,7 @@ def main() -> None:
     arguments.add_argument("--root", type=Path, default=Path("/"), help="where Debian's nginx, php-fpm and mariadb are")
     arguments.add_argument("--folder", type=Path, help="where both shops are made")
     given = arguments.parse_args()
+    logs.configure("text", "warning")
     allow_sockets()
     load_before, started = os.getloadavg()[0], time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="kashop-peer-", dir=given.folder) as folder:

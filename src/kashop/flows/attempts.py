@@ -61,7 +61,7 @@ def open_drafted(tx: Tx, order_id: int, draft: AttemptDraft, actor: Actor, *, sp
 
 def begun_alone(shop: Shop, account: GatewayAccount, draft: AttemptDraft, order_no: str, locale: str, actor: Actor) -> Begun:
     """How the buyer pays when that needs no gateway; UNBEGUN when one has to be asked."""
-    kind = shop.plugins.gateway_types.get(account.type)
+    kind = shop.plugins.find_gateway_type(account.type)
     if kind is None or not kind.begins_alone or rules.rules_of(account).spread_minor:
         return UNBEGUN
     try:

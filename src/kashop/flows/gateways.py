@@ -1,6 +1,7 @@
 """Configure gateway accounts, and make the Gateway of one when it is needed."""
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -174,7 +175,7 @@ def made(shop: Shop, account: GatewayAccount) -> Gateway:
     """The Gateway of an account, made once for each version of its options. Raises NotFound when it cannot be made (any more)."""
     key = (account.gateway_id, account.version)
     if key not in shop.gateways:
-        kind = shop.plugins.gateway_types.get(account.type)
+        kind = shop.plugins.find_gateway_type(account.type)
         if kind is None:
             raise NotFound("The plugin of the gateway {name} is not loaded.", name=account.name)
         try:
@@ -187,6 +188,11 @@ def made(shop: Shop, account: GatewayAccount) -> Gateway:
 
 def methods(account: GatewayAccount, kind: GatewayType) -> tuple[Method, ...]:
     """The methods an account offers: those its `methods` option names, or all of its type."""
-    wanted = msgspec.json.decode(account.options, type=dict[str, str]).get("methods", "")
-    names = [m.strip() for m in wanted.split(",") if m.strip()]
-    return tuple(m for m in kind.methods if not names or m.name in names)
+    names = _named(account.options)
+    return tuple(m for m in kind.methods if m.name in names) if names else kind.methods
+
+
+@lru_cache(maxsize=256)
+def _named(options: str) -> frozenset[str]:
+    wanted = msgspec.json.decode(options, type=dict[str, str]).get("methods", "")
+    return frozenset(m.strip() for m in wanted.split(",") if m.strip())

@@ -152,16 +152,16 @@ def _fits(shop: Shop, account: GatewayAccount, wanted: Basket, visitor: Visitor)
 
 def takes_currency(shop: Shop, account: GatewayAccount) -> bool:
     """Whether its gateway is there, and takes the currency that it would be asked in."""
-    kind = shop.plugins.gateway_types.get(account.type)
+    kind = shop.plugins.find_gateway_type(account.type)
     asked_in = rules.rules_of(account).currency or shop.settings.text("shop.currency")
     return kind is not None and (not kind.currencies or asked_in in kind.currencies)
 
 
 def _method_names(shop: Shop, account: GatewayAccount) -> set[str]:
-    kind = shop.plugins.gateway_types.get(account.type)
+    kind = shop.plugins.find_gateway_type(account.type)
     return {m.name for m in methods(account, kind)} if kind else set()
 
 
 def _is_manual(shop: Shop, account: GatewayAccount) -> bool:
-    kind = shop.plugins.gateway_types.get(account.type)
+    kind = shop.plugins.find_gateway_type(account.type)
     return kind is not None and kind.is_manual

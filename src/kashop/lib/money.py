@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from babel.numbers import get_currency_precision
 
@@ -26,11 +27,13 @@ class Money:
         return to_text(self.minor, self.currency)
 
 
+@lru_cache(maxsize=256)
 def places(currency: str) -> int:
     """Decimal places of a currency (CLDR): 2 for CNY, 0 for JPY."""
     return get_currency_precision(currency)
 
 
+@lru_cache(maxsize=4096)
 def to_text(minor: int, currency: str) -> str:
     """Minor units as decimal text: `1980, CNY` → `19.80`."""
     n = places(currency)

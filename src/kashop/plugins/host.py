@@ -91,6 +91,11 @@ class Host:
         """The gateway types of the plugins that are on, by their name."""
         return {name: kind for name, (_plugin, kind) in self._gateways.items()}
 
+    def find_gateway_type(self, name: str) -> GatewayType | None:
+        """The gateway type of that name, if its plugin is on."""
+        known = self._gateways.get(name)
+        return None if known is None else known[1]
+
     def is_of_box(self, gateway_type: str) -> bool:
         """Whether a gateway type comes from a plugin in the box, and not from a stranger's."""
         known = self._gateways.get(gateway_type)

@@ -7,7 +7,6 @@ route allows. Every answer carries a request id and the security headers; HEAD i
 
 import asyncio
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -17,6 +16,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 import structlog
 
 from kashop.lib.errors import Refusal
+from kashop.lib.ids import random_bytes
 from kashop.web.errors import Problem, Stopped, problem_of
 
 Scope = MutableMapping[str, Any]
@@ -150,7 +150,7 @@ class Edge:
             await self._http(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        passage = _Passage(dict(scope), dict(scope["headers"]), secrets.token_hex(8), is_head=scope["method"] == "HEAD")
+        passage = _Passage(dict(scope), dict(scope["headers"]), random_bytes(8).hex(), is_head=scope["method"] == "HEAD")
         passage.scope["state"] = {**scope.get("state", {}), "request_id": passage.request_id, "is_head": passage.is_head}
         structlog.contextvars.bind_contextvars(request_id=passage.request_id)
         out = self._sender(passage, send)

@@ -14,6 +14,7 @@ from kashop.db import Reader
 from kashop.flows import attempts, checkout, deliver
 from kashop.flows.offers import Visitor
 from kashop.lib import money
+from kashop.lib.actor import Actor
 from kashop.lib.clock import rfc3339
 from kashop.lib.errors import FieldError, Invalid, NotFound
 from kashop.orders import reads as orders
@@ -22,10 +23,16 @@ from kashop.payments import reads as payments
 from kashop.payments import rows
 from kashop.risk import one_client
 from kashop.shop import Shop
+from kashop.web.answers import response
 from kashop.web.api import shapes
-from kashop.web.api.door import KEY, Operation, bearer_token, body_of, idempotency_key, said
+from kashop.web.api.check import checked_query
+from kashop.web.api.door import KEY, Operation, bearer_token, body_of, idempotency_key, said, taken_body
 from kashop.web.api.products import CHANNEL
 from kashop.web.api.shapes import Amount
+from kashop.web.direct import Way, whole_body
+from kashop.web.edge import Receive, Scope
+from kashop.web.errors import Answer
+from kashop.web.forms import parse_pairs
 from kashop.web.sessions import AnyRequest, client_ip, shop_of
 from kashop.web.storefront.buyer import buyer
 from kashop.web.urls import url
@@ -76,13 +83,23 @@ PAY = Operation(
 )
 
 
+async def place_directly(shop: Shop, scope: Scope, receive: Receive, _: str = "") -> Answer:
+    """Place an order once for its key."""
+    checked_query(parse_pairs(scope["query_string"]), PLACE.query)
+    return await _placed(shop, scope, taken_body(scope, await whole_body(receive), shapes.NewOrder))
+
+
 @post("/orders", opt={KEY: PLACE})
 async def place(request: AnyRequest) -> Response[bytes]:
-    """Place an order once for its key."""
-    shop, key = shop_of(request), idempotency_key(request)
-    new = body_of(request, shapes.NewOrder)
+    """The same, as the framework routes it."""
+    return response(await _placed(shop_of(request), request.scope, body_of(request, shapes.NewOrder)))  # type: ignore[arg-type]
+
+
+async def _placed(shop: Shop, scope: Scope, new: shapes.NewOrder) -> Answer:
+    key, client = idempotency_key(scope), scope.get("client")
+    who = Actor("buyer", ip=client[0] if client else "", request_id=scope["state"].get("request_id", ""))
     try:
-        placed = await checkout.place(shop, _wish(shop, new), buyer(request), key=key, visitor=Visitor(device=new.device))
+        placed = await checkout.place(shop, _wish(shop, new), who, key=key, visitor=Visitor(device=new.device))
     except Invalid as wrong:
         fields = [FieldError(_PATHS.get(e.field, e.field), e.message, e.params) for e in wrong.fields]
         raise Invalid(wrong.message, code=wrong.code, fields=fields, **wrong.detail) from None
@@ -90,9 +107,17 @@ async def place(request: AnyRequest) -> Response[bytes]:
     if told is None:
         told = await shop.db.read(_told, placed.order.order_id)
     order = _shown(shop, told, placed.token)
-    answer = shapes.PlacedOrder(**_values(order), token=placed.token)
-    replayed = {"idempotent_replayed": "true"} if placed.is_replay else {}
-    return said(answer, status=PLACE.status, location=order.links.self, **replayed)
+    body = msgspec.json.encode(shapes.PlacedOrder(**_values(order), token=placed.token))
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"location", order.links.self.encode()),
+    ]
+    return PLACE.status, [*headers, (b"idempotent-replayed", b"true")] if placed.is_replay else headers, body
+
+
+ways = [Way.on(("POST",), "/api/v1/orders", place_directly)]
 
 
 @get("/orders/{no:str}", opt={KEY: SHOW})

@@ -21,6 +21,9 @@ from kashop.payments.types import Gateway
 from kashop.plugins.context import context_maker
 from kashop.plugins.host import Host
 from kashop.risk import Limits
+from kashop.risk.captcha import Captcha
+from kashop.risk.pressure import Gauge
+from kashop.risk.waiting import Line
 from kashop.settings import Settings
 from kashop.settings.config import Config
 from kashop.settings.reads import settings as stored_settings
@@ -55,12 +58,20 @@ class Shop:
     """Made gateways by (account, version), filled by flows/gateways.py."""
     accounts: dict[str, GatewayAccount] = field(default_factory=dict)
     """Gateway accounts by name as callbacks last found them (flows/inbox.py); whoever uses one compares its version."""
+    captchas: dict[str, Captcha] = field(default_factory=dict)
+    """Made captchas by name, filled by flows/pressure.py."""
+    gauge: Gauge = field(default_factory=Gauge)
+    """How hard products are pressed, measured by flows/pressure.py."""
+    waiting_line: Line = field(init=False)
+    """Where those wait who cannot compute."""
     server_lock: ServerLock | None = None
     door: Door | None = None
     """Where this process is handed the root key, once flows/vault.py has made it."""
     log: structlog.stdlib.BoundLogger = field(default_factory=lambda: structlog.get_logger("kashop"))
 
     def __post_init__(self) -> None:
+        self.waiting_line = Line(self.clock)
+
         def number(name: str) -> int:
             return self.settings.number(name)  # the settings are replaced as a whole when they change
 

@@ -11,7 +11,7 @@ import pytest
 
 from kashop.flows.restock.pace import CHUNK
 from kashop.shop import Shop
-from tests.cast import add_epay, add_product, config, stock
+from tests.cast import add_epay, add_product, config, let_a_crowd_in, stock
 from tests.crash.traders import Book, ask_again, look_again, trade_until
 from tests.planting import planted
 from tests.serving import Served, command, environment, kashop
@@ -25,6 +25,7 @@ def stocked(data: Path) -> Path:
     async def furnish() -> None:
         shop = await Shop.open(config(data))
         await add_epay(shop)
+        await let_a_crowd_in(shop)
         await add_product(shop, "steam-50", codes=STOCK, hold_minutes=1440)
         await shop.close()
 

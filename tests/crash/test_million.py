@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from kashop.shop import Shop
-from tests.cast import OWNER, PASSWORD, add_epay, add_product, config
+from tests.cast import OWNER, PASSWORD, add_epay, add_product, config, let_a_crowd_in
 from tests.races import buyers
 from tests.serving import Served, command, environment, read_reply, request
 
@@ -63,6 +63,7 @@ def write_codes(path: Path, rows: int, mark: str) -> None:
 async def furnish(data: Path) -> None:
     shop = await Shop.open(config(data), is_server=True)
     await add_epay(shop)
+    await let_a_crowd_in(shop)
     await add_product(shop, "keys")
     await add_product(shop, "sold", codes=6000)
     await shop.close()

@@ -11,7 +11,7 @@ import pytest
 from kashop.flows import rotate
 from kashop.lib.actor import CLI
 from kashop.shop import Shop
-from tests.cast import add_epay, add_product, config
+from tests.cast import add_epay, add_product, config, let_a_crowd_in
 from tests.crash.test_kill import cycle, take_stock
 from tests.crash.traders import Book
 from tests.planting import planted
@@ -25,6 +25,7 @@ def furnish(data: Path, codes: int) -> None:
     async def work() -> None:
         shop = await Shop.open(config(data))
         await add_epay(shop)
+        await let_a_crowd_in(shop)
         await add_product(shop, "steam-50", codes=codes, hold_minutes=1440)
         await shop.close()
 

@@ -28,7 +28,7 @@ from kashop.plugins.kit.simulator import Simulator
 from kashop.plugins.kit.simulators import simulators
 from kashop.plugins.kit.vendorwords import How, Payment, Told, scaled
 from kashop.shop import Shop
-from tests.cast import add_product, config, order
+from tests.cast import add_product, config, let_a_crowd_in, order
 
 ACCOUNT = "stormy"
 ORDERS = 24
@@ -62,6 +62,7 @@ class Storm:
         kind, options = self.vendor.gateway_type, self.vendor.options()
         await gateways.configure(self.shop, ACCOUNT, type=kind, options=options, actor=CLI, rules=rules)
         await add_product(self.shop, "steam", codes=ORDERS * 2, price=12500, hold_minutes=60)
+        await let_a_crowd_in(self.shop)
         for _ in range(ORDERS):
             placed = await order(self.shop, "steam", gateway=ACCOUNT, method=self.vendor.method)
             assert placed.attempt is not None

@@ -18,7 +18,7 @@ from kashop.flows import gateways
 from kashop.lib.actor import CLI
 from kashop.settings.config import load
 from kashop.shop import Shop
-from tests.cast import add_epay, add_product
+from tests.cast import add_epay, add_product, let_a_crowd_in
 from tests.hostile.tables import row_counts
 
 
@@ -81,6 +81,7 @@ async def _stock(data: Path, port: int) -> list[Route]:
     shop = await Shop.open(load(data, {}, base_url=f"http://127.0.0.1:{port}"), is_server=True)
     try:
         await add_epay(shop, mode="page")
+        await let_a_crowd_in(shop)
         await gateways.configure(shop, "practice", type="practice", options={}, actor=CLI)
         await add_product(shop, "steam-50", codes=200, max_quantity=10, tiers=((3, 1100),))
         await add_product(shop, "by-hand", delivery="manual", contact_type="none")

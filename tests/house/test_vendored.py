@@ -10,6 +10,7 @@ from tests.house import tree
 PACKAGES = json.loads(LOCK.read_text(encoding="utf-8"))["packages"]
 VENDOR = "themes/default/assets/vendor"
 SUPPLY = "src/kashop/web/supply/assets/vendor"
+ALTCHA = "src/kashop/bundled/captcha_altcha/assets/vendor"
 
 
 def test_vendored_files_are_as_pinned() -> None:
@@ -18,7 +19,7 @@ def test_vendored_files_are_as_pinned() -> None:
 
 def test_every_vendored_file_is_pinned_and_named_in_the_licences() -> None:
     pinned = {file["to"] for package in PACKAGES for file in package["files"]}
-    there = {tree.short(p) for folder in (VENDOR, SUPPLY) for p in (tree.ROOT / folder).iterdir()}
+    there = {tree.short(p) for folder in (VENDOR, SUPPLY, ALTCHA) for p in (tree.ROOT / folder).iterdir()}
     there -= {f"{VENDOR}/README.md", f"{SUPPLY}/README.md"}
     assert there == pinned
     third_party = (tree.ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8")
@@ -27,7 +28,7 @@ def test_every_vendored_file_is_pinned_and_named_in_the_licences() -> None:
 
 
 def test_one_changed_byte_is_seen(tmp_path: Path) -> None:
-    for folder in (VENDOR, SUPPLY):
+    for folder in (VENDOR, SUPPLY, ALTCHA):
         shutil.copytree(tree.ROOT / folder, tmp_path / folder)
     assert differing(tmp_path, PACKAGES) == []
     victim = tmp_path / VENDOR / "htmx.min.js"

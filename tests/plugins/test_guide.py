@@ -71,7 +71,7 @@ def test_the_sample_loads_as_a_single_file(tmp_path: Path) -> None:
 
 
 def test_every_hook_stands_in_the_guide_and_is_used_by_the_box() -> None:
-    assert set(HOOKS) == {"register_gateways", "register_pages", "startup", "shutdown"}
+    assert set(HOOKS) == {"register_gateways", "register_captchas", "register_pages", "startup", "shutdown"}
     box = "".join(path.read_text() for path in (TREE / "src/kashop/bundled").glob("*/__init__.py"))
     for hook in HOOKS:
         assert f"| `{hook}(" in GUIDE

@@ -12,7 +12,7 @@ from kashop.orders import reads as orders
 from kashop.payments import reads as payments
 from kashop.plugins.kit.simulators.epay import EpaySimulator
 from kashop.shop import Shop
-from tests.cast import add_epay, add_product, config
+from tests.cast import add_epay, add_product, config, let_a_crowd_in
 from tests.properties.acts import GOODS
 from tests.properties.model import Model
 
@@ -21,6 +21,7 @@ async def furnish(data: Path, epay: EpaySimulator) -> None:
     """Put the goods and the gateway into a founded shop: the template of every history."""
     shop = await Shop.open(config(data))
     await add_epay(shop, pid=epay.pid, key=epay.key, url=epay.url, methods="alipay,wxpay")
+    await let_a_crowd_in(shop)
     for good in GOODS:
         rules = {"price": good.price, "hold_minutes": good.hold_minutes, "tiers": good.tiers, "max_quantity": 10}
         kind = {"delivery": "manual" if good.is_manual else "auto", "is_free": not good.price}

@@ -12,7 +12,7 @@ def order(slug: str, *, key: str, quantity: int = 1) -> bytes:
     """POST /api/v1/orders."""
     wish = {
         "lines": [{"sku": slug, "quantity": quantity}],
-        "contact": {"type": "email", "value": "a@example.com"},
+        "contact": {"type": "email", "value": f"{key}@example.com"},
         "gateway": "epay-main",
         "method": "alipay",
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kashop.shop import Shop
-from tests.cast import EPAY, OWNER, PASSWORD, add_epay, add_product, config
+from tests.cast import EPAY, OWNER, PASSWORD, add_epay, add_product, config, let_a_crowd_in
 from tests.planting import planted
 from tests.races import buyers
 from tests.serving import Served, kashop, volley
@@ -37,6 +37,7 @@ def stocked(data: Path) -> Path:
         shop = await Shop.open(config(data))
         await add_epay(shop)
         await add_product(shop, "steam-50", codes=CODES)
+        await let_a_crowd_in(shop)
         await shop.close()
 
     asyncio.run(furnish())

@@ -12,7 +12,7 @@ from kashop.lib.errors import SoldOut
 from kashop.shelf import reads
 from kashop.shelf.memory import OLDEST, OLDEST_COUNTS, Shelf
 from kashop.shop import Shop
-from tests.cast import BUYER, TestClock, add_epay, add_product, order, stock, wish
+from tests.cast import BUYER, TestClock, add_epay, add_product, let_a_crowd_in, order, stock, wish
 from tests.shelf.test_shelf import Seconds, by_another
 
 KEY = "a key of this test alone"
@@ -121,6 +121,7 @@ async def test_a_replay_gets_its_order_though_all_is_sold(shop: Shop, seconds: S
 
 async def test_a_crowd_before_an_empty_shelf_leaves_the_writer_alone(shop: Shop, seconds: Seconds) -> None:
     assert await refused(shop) == 0
+    await let_a_crowd_in(shop)
     before = units(shop)
     asked = [checkout.place(shop, wish("steam-50"), BUYER, key=f"buyer {n} of this whole crowd") for n in range(300)]
     assert {type(e) for e in await asyncio.gather(*asked, return_exceptions=True)} == {SoldOut}

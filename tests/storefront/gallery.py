@@ -23,6 +23,7 @@ from kashop.web.context import (
     PaymentView,
     ProductCard,
     ProductPage,
+    ProofPage,
     Question,
     SkuChoice,
     Stock,
@@ -234,6 +235,15 @@ def order_page(order: OrderView, *, can_reveal: bool = False, is_revealed: bool 
     return OrderPage(order=order, can_reveal=can_reveal, is_revealed=is_revealed)
 
 
+PROOF = ProofPage(
+    product_name="Steam 钱包充值码 50 元",
+    product_slug="steam-50",
+    kept="AbC-_123",
+    challenge='{"parameters":{},"signature":""}',
+    script="/x/captcha_altcha/1/proof.js",
+    seconds=8,
+)
+
 STATES: dict[str, tuple[str, Struct]] = {
     "home": ("listing.html", Listing(category=None, categories=SHELVES, products=CARDS)),
     "home-empty": ("listing.html", Listing(category=None, categories=(), products=())),
@@ -307,6 +317,9 @@ STATES: dict[str, tuple[str, Struct]] = {
             now=cny("53.50"),
         ),
     ),
+    "proof-works": ("proof.html", PROOF),
+    "proof-turn": ("proof.html", replace(PROOF, challenge="", script="", ticket="t", turn_at=NOW + 40_000, turn_seconds=40)),
+    "proof-full": ("proof.html", replace(PROOF, challenge="", script="", is_full=True)),
     "error-404": ("error.html", replace(REFUSED, status=404, code="not_found", title="没有找到", text="这个页面不存在。")),
     "error-429": ("error.html", replace(REFUSED, status=429, code="too_many", title="操作太快了", text="请稍等片刻再试。")),
     "error-422": (

@@ -13,13 +13,14 @@ from kashop.catalog.types import BuyerField, Offer
 from kashop.db import Tx
 from kashop.db.queue import Work, does
 from kashop.delivery import writes as delivery
-from kashop.flows import attempts, offers, unfit
+from kashop.flows import attempts, offers, pressure, unfit
+from kashop.flows.contacts import wrong_contact
 from kashop.flows.offers import NOBODY, Visitor
 from kashop.lib import ids, money
 from kashop.lib.actor import Actor
 from kashop.lib.clock import MINUTE, SECOND
 from kashop.lib.errors import Conflict, FieldError, Invalid, Mismatch, PriceChanged, Refusal, SoldOut, Unavailable
-from kashop.lib.text import contact_key, is_email, is_phone, is_plain, is_qq
+from kashop.lib.text import contact_key
 from kashop.orders import reads as orders_reads
 from kashop.orders import rules
 from kashop.orders import writes as orders
@@ -87,8 +88,9 @@ async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "", visi
 
     With a `key` the same wish is placed once, however often and however parallel it is asked; another wish under the same key
     is a Mismatch. A key that others may have guessed or chosen too is known only from the client that sent it.
-    Raises Invalid by field, SoldOut, PriceChanged.
+    Raises Invalid by field, SoldOut, PriceChanged, TooMany, ProofNeeded, OverBudget.
     """
+    pressure.count_try(shop, actor)
     binding, lookup_hash = _binding(shop, wish, key, actor), None
     for _ in range(MOST_TRIES):
         shown = await shop.shelf.look()
@@ -96,6 +98,7 @@ async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "", visi
         try:
             basket = _basket(shop, wish, seen, visitor)
             _check_stock(shop, shown, wish.channel, basket.lines)
+            admitted = await _admitted(shop, wish, basket, actor, visitor)
         except Refusal:
             known = await shop.db.read(orders_reads.find_replay, binding.scope, binding.key_hash) if binding else None
             if known is None:
@@ -103,15 +106,20 @@ async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "", visi
             return await _replayed(shop, known, binding, actor)
         if wish.lookup_password and lookup_hash is None:
             lookup_hash = await shop.order_passwords.hash(wish.lookup_password, field="lookup_password")
-        draft = _draft(shop, wish, basket, seen, lookup_hash)
+        draft = _draft(shop, wish, basket, seen, lookup_hash, admitted)
         payment = _payment(shop, wish, draft, basket, seen, visitor, actor)
-        done = await _tried(shop, shown, draft, payment, binding, actor)
+        done = await _tried(shop, shown, draft, payment, binding, actor, admitted)
         if isinstance(done, Replay):
             return await _replayed(shop, done, binding, actor)
         if isinstance(done, _Done):
             return await _told(shop, done, payment, basket, actor)
         shop.shelf.doubt(done)
     raise Unavailable("The shop is very busy. Please try again in a moment.", code="busy")
+
+
+async def _admitted(shop: Shop, wish: Checkout, basket: "_Basket", actor: Actor, visitor: Visitor) -> pressure.Admitted:
+    asked = tuple(pressure.Asked(offer, want.quantity) for offer, want in zip(basket.goods, wish.lines, strict=True))
+    return await pressure.admit(shop, asked, wish.contact, actor, visitor.shown)
 
 
 async def _told(shop: Shop, done: "_Done", payment: "_Payment | None", basket: "_Basket", actor: Actor) -> Placed:
@@ -220,7 +228,7 @@ def _priced(wish: Checkout, offers: dict[str, Offer | None]) -> tuple[LineDraft,
     for index, want in enumerate(wish.lines):
         wrong += _wrong_quantity(f"lines.{index}", want, offers[want.sku])
     on_offer = {sku: offer for sku, offer in offers.items() if offer is not None}
-    wrong += _wrong_contact(wish, list(on_offer.values()))
+    wrong += wrong_contact(wish.contact_type, wish.contact, wish.lookup_password, list(on_offer.values()))
     asked = {sku: msgspec.json.decode(o.product.fields, type=list[BuyerField]) for sku, o in on_offer.items()}
     known = {f.name for fields in asked.values() for f in fields}
     wrong += [FieldError(f"fields.{name}", "There is no such question.") for name in sorted(wish.fields.keys() - known)]
@@ -244,39 +252,6 @@ def _wrong_quantity(field: str, want: Want, offer: Offer | None) -> list[FieldEr
     return []
 
 
-_CONTACTS = {
-    "email": (is_email, "This is not an e-mail address."),
-    "phone": (is_phone, "This is not a phone number."),
-    "qq": (is_qq, "This is not a QQ number."),
-}
-
-
-def _wrong_contact(wish: Checkout, offers: list[Offer]) -> list[FieldError]:
-    wrong = []
-    wanted = {o.product.contact_type for o in offers}
-    needed = bool(wanted - {"none"})
-    if wish.contact_type not in (*_CONTACTS, "any", "none"):
-        wrong.append(FieldError("contact.type", "Choose one of the values on offer."))
-    kinds = (wanted & _CONTACTS.keys()) | ({wish.contact_type} & _CONTACTS.keys())
-    if needed and not wish.contact.strip():
-        wrong.append(FieldError("contact", "This is needed."))
-    elif len(wish.contact) > 254:
-        wrong.append(FieldError("contact", "This is too long."))
-    elif not is_plain(wish.contact):
-        wrong.append(FieldError("contact", "Control characters are not allowed."))
-    elif wish.contact.strip():
-        wrong += [FieldError("contact", _CONTACTS[k][1]) for k in sorted(kinds) if not _CONTACTS[k][0](wish.contact.strip())]
-    if not wish.lookup_password and any(_asks_password(o) for o in offers):
-        wrong.append(FieldError("lookup_password", "This is needed."))
-    if wish.lookup_password and not 4 <= len(wish.lookup_password) <= 64:
-        wrong.append(FieldError("lookup_password", "Use 4 to 64 characters."))
-    return wrong
-
-
-def _asks_password(offer: Offer) -> bool:
-    return offer.product.lookup_password == "required"  # noqa: S105 - a rule about passwords, not one
-
-
 def _check_total(shop: Shop, wish: Checkout, lines: tuple[LineDraft, ...]) -> None:
     total, currency = rules.total(lines), shop.settings.text("shop.currency")
     if total > money.MAX_MINOR:
@@ -290,10 +265,12 @@ def _check_total(shop: Shop, wish: Checkout, lines: tuple[LineDraft, ...]) -> No
         )
 
 
-def _draft(shop: Shop, wish: Checkout, basket: _Basket, seen: Listing, lookup_hash: str | None) -> OrderDraft:
+def _draft(
+    shop: Shop, wish: Checkout, basket: _Basket, seen: Listing, lookup_hash: str | None, admitted: pressure.Admitted
+) -> OrderDraft:
     now = shop.clock.now()
     order_no = ids.number("K", now)
-    hold_minutes = min(offer.product.hold_minutes for offer in basket.goods)
+    hold_minutes = admitted.minutes(min(offer.product.hold_minutes for offer in basket.goods))
     return OrderDraft(
         order_no=order_no,
         token_hash=ids.digest(shop.keyring.order_token(order_no)),
@@ -307,6 +284,9 @@ def _draft(shop: Shop, wish: Checkout, basket: _Basket, seen: Listing, lookup_ha
         expires_at=now + hold_minutes * MINUTE,
         lines=basket.lines,
         pool_id=seen.pool_of(wish.channel),
+        client=admitted.who.client or 0,
+        browser=admitted.who.browser or 0,
+        units=admitted.codes,
     )
 
 
@@ -330,17 +310,33 @@ def _payment(
 
 
 async def _tried(
-    shop: Shop, shown: Snapshot, draft: OrderDraft, payment: _Payment | None, binding: _Binding | None, actor: Actor
+    shop: Shop,
+    shown: Snapshot,
+    draft: OrderDraft,
+    payment: _Payment | None,
+    binding: _Binding | None,
+    actor: Actor,
+    admitted: pressure.Admitted,
 ) -> Replay | int | _Done:
     try:
-        return await shop.db.write(_place, draft, payment, binding, actor, shown.version)
+        with pressure.expected(shop, admitted) as took:
+            done = await shop.db.write(_place, draft, payment, binding, actor, shown.version, admitted)
+            if isinstance(done, _Done):
+                took()
+            return done
     except SoldOut:
         shop.shelf.overcounted(shown)
         raise
 
 
 def _place(
-    tx: Tx, draft: OrderDraft, payment: _Payment | None, binding: _Binding | None, actor: Actor, seen: int
+    tx: Tx,
+    draft: OrderDraft,
+    payment: _Payment | None,
+    binding: _Binding | None,
+    actor: Actor,
+    seen: int,
+    admitted: pressure.Admitted,
 ) -> Replay | int | _Done:
     """The one change: the order, its holds, its key and its first attempt. A free order is delivered at once.
 
@@ -354,7 +350,9 @@ def _place(
             return known
     if version != seen:
         return version
+    pressure.check(tx, admitted)
     order, lines = orders.place(tx, draft, actor)
+    pressure.spend(tx, admitted)
     order_id = order.order_id
     if binding:
         orders.remember_key(tx, scope=binding.scope, key_hash=binding.key_hash, request_digest=binding.digest, order_id=order_id)

@@ -14,6 +14,7 @@ from kashop.lib.errors import Invalid
 from kashop.payments import rules
 from kashop.payments.rows import GatewayAccount
 from kashop.payments.rules import AccountRules
+from kashop.risk.captcha import Shown
 from kashop.shop import Shop
 
 
@@ -22,6 +23,8 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
 
     device: str = ""
     is_staff: bool = False
+    shown: Shown = Shown()
+    """What he brings that bears on whether he may hold stock."""
 
 
 NOBODY = Visitor()

@@ -32,6 +32,7 @@ from kashop.payments import reads as payments
 from kashop.payments import writes as payment_writes
 from kashop.payments.refunding import reads as refunding
 from kashop.payments.rows import Callback
+from kashop.risk import writes as risk_writes
 from kashop.shop import Shop
 
 
@@ -113,6 +114,7 @@ async def forget(shop: Shop) -> int:
     dropped += await shop.db.write(accounts.sweep) + await shop.db.write(factors.sweep)
     dropped += await shop.db.write(notice_writes.forget, now - KEEP, limit=1000)
     dropped += await supply.forget_keys(shop)
+    dropped += await shop.db.write(risk_writes.forget_spent, limit=10_000)
     return dropped + await shop.db.write(order_writes.forget_keys, now - 2 * DAY, limit=1000)
 
 

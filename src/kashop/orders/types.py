@@ -140,6 +140,11 @@ class OrderDraft(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[LineDraft, ...]
     pool_id: int = 0
     """0 for the channel's."""
+    client: int = 0
+    """Whose address places it, as a keyed digest, and so his browser; 0 is not counted."""
+    browser: int = 0
+    units: int = 0
+    """Codes that it holds while it is unpaid."""
 
     def placed(self, order_id: int, pool_id: int, now: int) -> Order:
         """The row that it becomes."""

@@ -22,9 +22,9 @@ def place(tx: Tx, draft: OrderDraft, actor: Actor) -> tuple[Order, list[Line]]:
         if wanted.delivery == "auto":
             inventory.count_held(tx, sku_id=wanted.sku_id, pool_id=pool_id, quantity=wanted.quantity)
     sql = """INSERT INTO orders (order_no, token_hash, channel, pool_id, status, contact_type, contact, lookup_hash, currency,
-               total_minor, locale, created_at, expires_at)
+               total_minor, locale, created_at, expires_at, client, browser, units)
              VALUES (:order_no, :token_hash, :channel, :pool_id, 'pending', :contact_type, :contact, :lookup_hash, :currency,
-               :total_minor, :locale, :now, :expires_at) /*+returning order_id*/"""
+               :total_minor, :locale, :now, :expires_at, :client, :browser, :units) /*+returning order_id*/"""
     values = msgspec.structs.asdict(draft)
     del values["lines"]
     order_id = tx.add(sql, now=tx.now, **{**values, "pool_id": pool_id})

@@ -57,6 +57,7 @@ from kashop.plugins.wire import (
     scrubbed,
     vendor_base,
 )
+from kashop.risk.captcha import Captcha, CaptchaType, Proof, Task
 
 PLUGIN_API = 1
 """The number that a manifest's `plugin_api` must name."""
@@ -76,6 +77,8 @@ __all__ = [
     "Answer",
     "Begun",
     "CallbackRequest",
+    "Captcha",
+    "CaptchaType",
     "Certificate",
     "Clock",
     "Context",
@@ -97,6 +100,7 @@ __all__ = [
     "Page",
     "PageRequest",
     "PageResponse",
+    "Proof",
     "RefundAsk",
     "RefundWord",
     "Rejected",
@@ -104,6 +108,7 @@ __all__ = [
     "RsaPublicKey",
     "StatementLine",
     "Store",
+    "Task",
     "_",
     "amount_text",
     "form_fields",

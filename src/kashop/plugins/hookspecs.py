@@ -13,6 +13,7 @@ import pluggy
 
 from kashop.payments.types import GatewayType
 from kashop.plugins.types import Context, Page
+from kashop.risk.captcha import CaptchaType
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,6 +30,11 @@ def hookimpl(function: F) -> F:
 @_spec
 def register_gateways() -> list[GatewayType]:  # type: ignore[empty-body]
     """Collect, at load: the gateway types that the plugin brings."""
+
+
+@_spec
+def register_captchas() -> list[CaptchaType]:  # type: ignore[empty-body]
+    """Collect, at load: the captchas that the plugin brings, which a buyer's browser works through before it may hold stock."""
 
 
 @_spec

@@ -23,6 +23,7 @@ from kashop.plugins.finders import Found
 from kashop.plugins.manifest import Unfit
 from kashop.plugins.types import Page, PageRequest, PageResponse
 from kashop.plugins.wire import scrubbed
+from kashop.risk.captcha import Captcha, CaptchaType
 
 HOOK_SECONDS = 5.0
 PAGE_SECONDS = 20.0
@@ -50,6 +51,7 @@ class Host:
         self._pm.add_hookspecs(hookspecs)
         self._infos: dict[str, PluginInfo] = {}
         self._gateways: dict[str, tuple[str, GatewayType]] = {}
+        self._captchas: dict[str, tuple[str, CaptchaType]] = {}
         self._pages: dict[str, list[Page]] = {}
         self._make_context: Callable[[str], RunningContext] | None = None
         self._contexts: dict[str, RunningContext] = {}
@@ -100,6 +102,20 @@ class Host:
         """Whether a gateway type comes from a plugin in the box, and not from a stranger's."""
         known = self._gateways.get(gateway_type)
         return known is not None and self._infos[known[0]].origin == "bundled"
+
+    @property
+    def captcha_types(self) -> dict[str, CaptchaType]:
+        """The captchas of the plugins that are on, by their name, with the whole address of their script."""
+        return {
+            name: msgspec.structs.replace(kind, script=f"/x/{plugin}/{kind.script}")
+            for name, (plugin, kind) in self._captchas.items()
+        }
+
+    def captcha(self, name: str, secret: bytes) -> Captcha:
+        """A captcha at work. What it raises is the caller's to bear: it is a stranger's code."""
+        plugin, known = self._captchas[name]
+        made: Captcha = known.make(secret, self._context(plugin))
+        return made
 
     def pages(self) -> list[tuple[str, Page]]:
         """The pages of the plugins that are on, with their plugin's id."""
@@ -152,13 +168,17 @@ class Host:
             self._pm.register(module, name=plugin.id)
             self._refuse_strange_hooks(module)
             gateways = self._collected(module, "register_gateways", GatewayType)
+            captchas = self._collected(module, "register_captchas", CaptchaType)
             pages = self._collected(module, "register_pages", Page)
             if taken := [kind.type for kind in gateways if kind.type in self._gateways]:
                 raise Unfit(f"the gateway type {taken[0]} is taken")
+            if taken := [kind.name for kind in captchas if kind.name in self._captchas]:
+                raise Unfit(f"the captcha {taken[0]} is taken")
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code may raise anything
             self._switch_off(plugin.id, error)
             return
         self._gateways |= {kind.type: (plugin.id, kind) for kind in gateways}
+        self._captchas |= {kind.name: (plugin.id, kind) for kind in captchas}
         self._pages[plugin.id] = pages
 
     def _refuse_strange_hooks(self, module: Any) -> None:
@@ -222,6 +242,7 @@ class Host:
         log.error("plugin is off", plugin=plugin, problem=problem, where=where(error))
         self._infos[plugin] = msgspec.structs.replace(self._infos[plugin], problem=problem)
         self._gateways = {name: (owner, kind) for name, (owner, kind) in self._gateways.items() if owner != plugin}
+        self._captchas = {name: (owner, kind) for name, (owner, kind) in self._captchas.items() if owner != plugin}
         self._pages.pop(plugin, None)
         if self._pm.has_plugin(plugin):
             self._pm.unregister(name=plugin)

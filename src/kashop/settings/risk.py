@@ -36,7 +36,7 @@ RISK = (
     ),
     _number(
         "pressure_share",
-        30,
+        20,
         "A product is under pressure from",
         "Percent of its stock that unpaid orders hold, ten codes or more. Many orders that ran out unpaid are pressure too.",
         least=5,
@@ -44,7 +44,7 @@ RISK = (
     ),
     _number(
         "least_hold_minutes",
-        5,
+        3,
         "Minutes to pay while under pressure",
         "Under pressure an order waits only so long for its payment, if its product does not say less.",
         least=1,

@@ -302,9 +302,28 @@ class ErrorPage(msgspec.Struct, frozen=True, kw_only=True):
     again: Again | None = None
 
 
+class ProofPage(msgspec.Struct, frozen=True, kw_only=True):
+    """`proof.html`: under pressure, between the form and the cashier. The form posts `kept`, and in `proof` the answer that
+    `script` finds for `challenge` (about `seconds` of one core); or the `ticket` of a place in the line, whose turn comes at
+    `turn_at`, in `turn_seconds`; or `turn` to ask for such a place. `is_full`: there was none.
+    """
+
+    product_name: str
+    product_slug: str
+    kept: str
+    challenge: str = ""
+    script: str = ""
+    seconds: int = 0
+    ticket: str = ""
+    turn_at: int = 0
+    turn_seconds: int = 0
+    is_full: bool = False
+
+
 PAGES: dict[str, type[msgspec.Struct]] = {
     "listing.html": Listing,
     "product.html": ProductPage,
+    "proof.html": ProofPage,
     "cashier.html": Cashier,
     "order.html": OrderPage,
     "lookup.html": LookupPage,

@@ -147,7 +147,7 @@ class Errors:
         return _plain(page, self._locale_of(scope))
 
 
-_MEMBERS = ("total",)
+_MEMBERS = ("total", "challenge")
 """Details that a program reads too, told as members of their own (RFC 9457 §3.2)."""
 
 

@@ -123,6 +123,11 @@
     listen();
   }
 
+  /* a place in the line is taken by itself when its turn has come */
+  for (const turn of document.querySelectorAll('[data-turn]')) {
+    setTimeout(() => turn.closest('form').submit(), 1000 * Number(turn.dataset.turn) + 500);
+  }
+
   const form = document.querySelector('[data-checkout]');
   if (!form) return;
 

@@ -48,6 +48,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     needs_token: bool = False
     is_suppliers: bool = False
     needs_key: bool = False
+    takes_proof: bool = False
     refusals: Mapping[int, tuple[str, ...]] = {}
 
 
@@ -113,6 +114,12 @@ def idempotency_key(scope: MutableMapping[str, Any]) -> str:
     if len(keys) > 1 or not IDEMPOTENCY_KEY.fullmatch(keys[0]):
         raise Stopped(Problem(400, "idempotency_key_malformed", "An Idempotency-Key is 1 to 255 visible ASCII characters."))
     return keys[0]
+
+
+def proof_of(scope: MutableMapping[str, Any]) -> str:
+    """The answer to a challenge; empty when there is none."""
+    sent: list[bytes] = [value for name, value in scope["headers"] if name == b"kashop-proof"]
+    return sent[0][:8192].decode("latin-1") if len(sent) == 1 else ""
 
 
 def bearer_token(request: AnyRequest) -> str:

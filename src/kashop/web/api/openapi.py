@@ -41,6 +41,15 @@ _KEY_PARAMETER = {
     "A key under 20 characters is known only from the client that sent it.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
+_PROOF_PARAMETER = {
+    "name": "Kashop-Proof",
+    "in": "header",
+    "required": False,
+    "description": "After a 428 `proof_needed`: what solves its `challenge`, as ALTCHA's libraries and widget give it "
+    "(base64 of `{challenge, solution}`). Send it with the same order under the same Idempotency-Key, from the same address. "
+    "It serves once, for that product.",
+    "schema": {"type": "string", "maxLength": 8192},
+}
 _SCHEMES = {
     "orderToken": {"type": "http", "scheme": "bearer", "description": "The token that came with the order."},
     "supplierToken": {
@@ -125,7 +134,8 @@ def _parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
     _, parts = msgspec.json.schema_components([operation.query], ref_template=_REF)
     for name, schema in parts[operation.query.__name__]["properties"].items():
         found.append({"name": name, "in": "query", "schema": schema})
-    return [*found, _KEY_PARAMETER] if operation.needs_key else found
+    found += [_KEY_PARAMETER] if operation.needs_key else []
+    return [*found, _PROOF_PARAMETER] if operation.takes_proof else found
 
 
 def _answer(operation: Operation) -> dict[str, Any]:

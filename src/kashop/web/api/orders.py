@@ -22,11 +22,12 @@ from kashop.orders import types as sales
 from kashop.payments import reads as payments
 from kashop.payments import rows
 from kashop.risk import one_client
+from kashop.risk.captcha import Shown
 from kashop.shop import Shop
 from kashop.web.answers import response
 from kashop.web.api import shapes
 from kashop.web.api.check import checked_query
-from kashop.web.api.door import KEY, Operation, bearer_token, body_of, idempotency_key, said, taken_body
+from kashop.web.api.door import KEY, Operation, bearer_token, body_of, idempotency_key, proof_of, said, taken_body
 from kashop.web.api.products import CHANNEL
 from kashop.web.api.shapes import Amount
 from kashop.web.direct import Way, whole_body
@@ -46,10 +47,12 @@ PLACE = Operation(
     status=201,
     body=shapes.NewOrder,
     needs_key=True,
+    takes_proof=True,
     refusals={
         400: ("idempotency_key_missing", "idempotency_key_malformed"),
-        409: ("sold_out", "price_changed"),
+        409: ("sold_out", "price_changed", "unpaid_orders", "proof_spent"),
         422: ("invalid", "idempotency_mismatch"),
+        428: ("proof_needed",),
         429: ("too_many",),
     },
 )
@@ -99,7 +102,8 @@ async def _placed(shop: Shop, scope: Scope, new: shapes.NewOrder) -> Answer:
     key, client = idempotency_key(scope), scope.get("client")
     who = Actor("buyer", ip=client[0] if client else "", request_id=scope["state"].get("request_id", ""))
     try:
-        placed = await checkout.place(shop, _wish(shop, new), who, key=key, visitor=Visitor(device=new.device))
+        visitor = Visitor(device=new.device, shown=Shown(answer=proof_of(scope)))
+        placed = await checkout.place(shop, _wish(shop, new), who, key=key, visitor=visitor)
     except Invalid as wrong:
         fields = [FieldError(_PATHS.get(e.field, e.field), e.message, e.params) for e in wrong.fields]
         raise Invalid(wrong.message, code=wrong.code, fields=fields, **wrong.detail) from None

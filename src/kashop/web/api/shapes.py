@@ -4,7 +4,7 @@ Always true: fields are added, never renamed; what is taken refuses unknown fiel
 code, except Codes, which answers a reveal.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -348,7 +348,8 @@ class FieldProblem(Given, frozen=True, kw_only=True):
 
 
 class Problem(Given, frozen=True, kw_only=True):
-    """Why not (RFC 9457). `code` is stable; `total` comes with `price_changed`."""
+    """Why not (RFC 9457). `code` is stable; `total` comes with `price_changed`, `challenge` with `proof_needed`: work through it
+    and send the answer as `Kashop-Proof`."""
 
     type: str
     title: str
@@ -358,3 +359,4 @@ class Problem(Given, frozen=True, kw_only=True):
     request_id: str
     errors: tuple[FieldProblem, ...]
     total: Amount | None = None
+    challenge: dict[str, Any] | None = None

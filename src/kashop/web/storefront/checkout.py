@@ -7,14 +7,17 @@ from litestar import Response, post
 
 from kashop.flows import checkout as flow
 from kashop.flows.checkout import Checkout, Placed, Want
+from kashop.flows.pressure import ProofNeeded, ProofSpent
 from kashop.lib import money
 from kashop.lib.errors import FieldError, Invalid, PriceChanged, SoldOut
 from kashop.lib.money import Money
+from kashop.risk.budgets import OverBudget
+from kashop.risk.captcha import Shown
 from kashop.web.context import ErrorPage, WayOut
 from kashop.web.forms import Form, read_form
 from kashop.web.pages import form_of, pages_of, ways_out
 from kashop.web.sessions import AnyRequest, request_id, shop_of
-from kashop.web.storefront import recent
+from kashop.web.storefront import proof, recent
 from kashop.web.storefront.buyer import buyer, see_other
 from kashop.web.storefront.payments import parsed
 from kashop.web.storefront.product import OnSale, on_sale, product_page
@@ -32,16 +35,32 @@ _SHOWN_AS = {"lines.0.sku": "sku", "lines.0.quantity": "quantity", "lines": "qua
 async def checkout(request: AnyRequest) -> Response[bytes]:
     """Place the order and go to its cashier."""
     shop = shop_of(request)
-    form = await read_form(request, max_fields=MAX_FIELDS)
+    sent = await read_form(request, max_fields=MAX_FIELDS)
+    form = proof.reopened(shop, sent)
     shown = on_sale(await shop.shelf.look(), form.raw("product")[:64])
     try:
         wish, key = _read(request, form, shown)
-        placed = await flow.place(shop, wish, buyer(request), key=key, visitor=await visitor_of(request))
+        brought = proof.shown_of(request, sent)
+        placed = await _placed(request, wish, key, brought)
+    except ProofNeeded as needed:
+        return await proof.proof_page(request, form, shown, needed)
+    except OverBudget as refusal:
+        return await proof.over_budget(request, shown, refusal)
     except Invalid as invalid:
         return await _again(request, form, shown, invalid)
     except (SoldOut, PriceChanged) as refusal:
         return _refused(request, shown, refusal)
-    return _to_cashier(request, placed)
+    return _to_cashier(request, placed, brought.browser)
+
+
+async def _placed(request: AnyRequest, wish: Checkout, key: str, shown: Shown) -> Placed:
+    shop, visitor = shop_of(request), await visitor_of(request)
+    visitor = msgspec.structs.replace(visitor, shown=shown)
+    try:
+        return await flow.place(shop, wish, buyer(request), key=key, visitor=visitor)
+    except ProofSpent:  # a form that was sent again: it is asked for a new proof
+        again = msgspec.structs.replace(visitor, shown=Shown(browser=shown.browser))
+        return await flow.place(shop, wish, buyer(request), key=key, visitor=again)
 
 
 def _read(request: AnyRequest, form: Form, shown: OnSale) -> tuple[Checkout, str]:
@@ -114,7 +133,9 @@ def _amount(refusal: SoldOut | PriceChanged, name: str) -> Money | None:
     return Money(money.parse(refusal.detail[name], currency), currency)
 
 
-def _to_cashier(request: AnyRequest, placed: Placed) -> Response[bytes]:
+def _to_cashier(request: AnyRequest, placed: Placed, browser: str) -> Response[bytes]:
     answer = see_other(url("order", placed.order.order_no, placed.token))
     answer.cookies.append(recent.with_order(shop_of(request), request, placed.order.order_no))
+    if placed.order.status == "pending":
+        answer.cookies.append(proof.number_cookie(shop_of(request), browser))
     return answer

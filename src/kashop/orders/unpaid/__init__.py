@@ -1,0 +1,1 @@
+"""Unpaid orders: what they hold, and for whom."""

@@ -1,5 +1,6 @@
 """What is answered without the framework is answered as with it."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,18 +10,22 @@ import pytest
 from kashop.app import make_app
 from kashop.flows import self_test
 from kashop.payments import reads as payments
+from kashop.risk.scopes import SCOPES
 from kashop.shop import Shop
 from kashop.web.direct import DirectWays, Way, whole_body
 from kashop.web.errors import Answer, Stopped
-from tests.cast import add_epay, add_product, epay_notice, order
+from tests.cast import add_epay, add_product, call_back, epay_notice, order
+
+_REQUEST_ID = re.compile(rb'"request_id":"[0-9a-f]{16}"')
 
 
 @pytest.fixture
 async def doors(shop: Shop) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
     """The shop as it answers, and as it would if no way were direct."""
     direct, routed = make_app(shop), make_app(shop)
-    assert isinstance(routed._app, DirectWays)
-    routed._app._ways = ()
+    ways = routed._inward._app  # type: ignore[attr-defined]
+    assert isinstance(ways, DirectWays)
+    ways._ways = ()
     found = [httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") for app in (direct, routed)]
     yield found[0], found[1]
     for client in found:
@@ -32,7 +37,7 @@ async def alike(doors: tuple[httpx.AsyncClient, httpx.AsyncClient], method: str,
     answers = [await client.request(method, path, **more) for client in doors]
     for answer in answers:
         assert len(answer.headers.pop("x-request-id")) == 16
-    told = [(a.status_code, a.content, sorted(a.headers.multi_items())) for a in answers]
+    told = [(a.status_code, _REQUEST_ID.sub(b"", a.content), sorted(a.headers.multi_items())) for a in answers]
     for one, other in zip(*told, strict=True):
         assert one == other
     return answers[0]
@@ -59,6 +64,41 @@ async def test_callbacks(shop: Shop, doors: tuple[httpx.AsyncClient, httpx.Async
     probe = await alike(doors, "GET", f"{path}?{self_test.PROBE}={self_test._probe(shop, 'epay-main')}")
     assert (probe.status_code, len(probe.text)) == (200, 32)
     assert probe.headers["cache-control"] == "no-store"
+
+
+async def test_an_order_by_its_token(shop: Shop, doors: tuple[httpx.AsyncClient, httpx.AsyncClient]) -> None:
+    await add_epay(shop)
+    await add_product(shop, "steam-50", codes=3)
+    placed, other = await order(shop, "steam-50"), await order(shop, "steam-50")
+    path, bearer = f"/api/v1/orders/{placed.order.order_no}", {"authorization": f"Bearer {placed.token}"}
+    shown = await alike(doors, "GET", path, headers=bearer)
+    assert (shown.status_code, shown.json()["status"], shown.json()["payment"]["kind"]) == (200, "pending", "redirect")
+    await call_back(shop, epay_notice(placed))
+    shown = await alike(doors, "GET", path, headers=bearer)
+    assert (shown.json()["status"], shown.json()["payment"], shown.json()["paid"]["amount"]) == ("delivered", None, "12.50")
+    assert (await alike(doors, "HEAD", path, headers=bearer)).content == b""
+    assert (await alike(doors, "GET", f"{path}/", headers=bearer)).status_code == 200
+    refused = [
+        ("GET", path, {}, 401),
+        ("GET", path, {"authorization": f"Basic {placed.token}"}, 401),
+        ("GET", path, {"authorization": f"Bearer {other.token}"}, 404),
+        ("GET", "/api/v1/orders/K261101NOTHERE", bearer, 404),
+        ("GET", f"{path}?a=1", bearer, 422),
+        ("GET", f"{path}?a=%ff", bearer, 400),
+        ("POST", path, bearer, 405),
+        ("DELETE", path, bearer, 405),
+    ]
+    for method, where, headers, status in refused:
+        answer = await alike(doors, method, where, headers=headers)
+        assert answer.status_code == status
+        assert placed.token not in answer.text
+
+
+async def test_wrong_tokens_are_counted(shop: Shop, doors: tuple[httpx.AsyncClient, httpx.AsyncClient]) -> None:
+    headers = {"authorization": "Bearer nobody"}
+    tries = range(SCOPES["order token"].most + 1)
+    answers = [(await doors[0].get("/api/v1/orders/K1", headers=headers)).status_code for _ in tries]
+    assert answers[-2:] == [404, 429]
 
 
 async def nothing(*_anything: object) -> Answer:

@@ -37,7 +37,10 @@ def places(currency: str) -> int:
 def to_text(minor: int, currency: str) -> str:
     """Minor units as decimal text: `1980, CNY` → `19.80`."""
     n = places(currency)
-    return str(Decimal(minor).scaleb(-n).quantize(Decimal(1).scaleb(-n)))
+    if not n:
+        return str(minor)
+    whole, part = divmod(abs(minor), 10**n)
+    return f"{'-' if minor < 0 else ''}{whole}.{part:0{n}}"
 
 
 def parse(text: str, currency: str, *, field: str = "amount") -> int:

@@ -29,6 +29,11 @@ def get_gateway(db: Reader, gateway_id: int) -> GatewayAccount:
     return account
 
 
+def gateway_name(db: Reader, gateway_id: int) -> str:
+    """The name of the account of that id."""
+    return str(db.value("SELECT name FROM gateways WHERE gateway_id = :gateway_id", gateway_id=gateway_id))
+
+
 def is_current(db: Reader, account: GatewayAccount) -> bool:
     """Whether an account is still as it was seen."""
     version = db.value("SELECT version FROM gateways WHERE gateway_id = :gateway_id", gateway_id=account.gateway_id)

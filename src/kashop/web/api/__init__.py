@@ -21,5 +21,5 @@ handlers = [
     openapi.openapi,
 ]
 
-ways = orders.ways
 route_handlers = [Router(path=openapi.PREFIX, route_handlers=[*handlers], middleware=[StrictDoor()])]
+ways = orders.ways

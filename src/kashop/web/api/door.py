@@ -5,7 +5,7 @@ Structs, so no handler reads raw input, and no operation is left out.
 """
 
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -124,7 +124,12 @@ def proof_of(scope: MutableMapping[str, Any]) -> str:
 
 def bearer_token(request: AnyRequest) -> str:
     """The order token that was sent. Raises Stopped (401), whatever the order."""
-    found = _bearer(request)
+    return order_token(request.scope["headers"])
+
+
+def order_token(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The same of a request's headers as they came."""
+    found = _bearer(headers)
     if found is None:
         way = {"www-authenticate": 'Bearer realm="order"'}
         raise Stopped(Problem(401, "token_missing", "Send the order's token as a Bearer token.", headers=way))
@@ -133,16 +138,16 @@ def bearer_token(request: AnyRequest) -> str:
 
 def supplier_token(request: AnyRequest) -> str:
     """The token that a supplier signed. Raises Stopped (401)."""
-    found = _bearer(request)
+    found = _bearer(request.scope["headers"])
     if found is None:
         way = {"www-authenticate": 'Bearer realm="supply"'}
         raise Stopped(Problem(401, "token_missing", "Send a token signed by the supplier's key as a Bearer token.", headers=way))
     return found
 
 
-def _bearer(request: AnyRequest) -> str | None:
-    sent = request.headers.getall("authorization", [])
-    found = _BEARER.fullmatch(sent[0]) if len(sent) == 1 else None
+def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    sent = [value for name, value in headers if name == b"authorization"]
+    found = _BEARER.fullmatch(sent[0].decode("latin-1")) if len(sent) == 1 else None
     return found.group(1) if found else None
 
 

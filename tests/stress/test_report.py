@@ -86,6 +86,11 @@ def test_it_holds_no_code_token_or_number_of_an_order() -> None:
         assert secret not in re.sub(r"<style>.*?</style>", "", text, flags=re.S), secret
 
 
+def test_a_run_beside_a_shop_says_so() -> None:
+    assert "同机运行" not in report.html(result(), timezone="UTC")
+    assert "同机运行" in report.html(result(plan=Plan(buyers=3, codes=2, is_beside=True)), timezone="UTC")
+
+
 def test_a_run_in_which_nobody_was_served_can_be_told_too() -> None:
     none = rush(buyers=[], seconds=0.0)
     text = report.html(result(tally=none, writes=Writes(), cpu_seconds=0.0), timezone="UTC")

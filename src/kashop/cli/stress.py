@@ -116,7 +116,8 @@ def _prepared(
 ) -> tuple[Plan, Path, tuple[str, ...]]:
     """The plan that this machine can carry, where the copy goes, and what the merchant should know. Raises Refusals."""
     notes: list[str] = []
-    if found := plan.neighbours(config.data):
+    found = plan.neighbours(config.data)
+    if found:
         if not beside_server:
             raise Conflict(
                 "{what} is at work on this machine (process {pid}): its buyers would wait. Stop it first, run this on another "
@@ -134,6 +135,7 @@ def _prepared(
         paying=paying / 100,
         seconds=seconds,
         with_plugins=not no_plugins,
+        is_beside=bool(found),
     )
     wanted, fewer = plan.fitted(wanted)
     notes += [fewer] if fewer else []
@@ -197,7 +199,8 @@ def _print(result: Result) -> None:
         show.line(text)
     show.line(f"{'':>11}share of buyers, by how long they waited for the final answer")
     show.line()
-    show.table(("", ""), _rows(result, found))
+    for name, value in _rows(result, found):
+        show.line(f"  {name:<32}{value}")
     show.line()
     for what, count in tally.answers.most_common():
         show.line(f"  {count:>9,} × {what}")

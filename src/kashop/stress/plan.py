@@ -33,6 +33,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     gateway_connections: int = 32
     """So many callbacks the pretended vendor has under way at once."""
     with_plugins: bool = True
+    is_beside: bool = False
+    """Beside a shop at work, with only the processor time that nobody else wants."""
 
 
 class Neighbour(msgspec.Struct, frozen=True):

@@ -136,6 +136,8 @@ def _conditions(result: Result) -> list[tuple[Markup, Markup | str]]:
         memory=machine.memory_mib,
         load=machine.load_before,
     )
+    if plan.is_beside:
+        stand += Markup("<br>") + _("Beside a shop at work, with only the processor time that nobody else wanted")
     return [
         (_("Product"), _product(result)),
         (_("Buyers"), at_once),

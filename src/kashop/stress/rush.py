@@ -157,7 +157,7 @@ class Rush:
             for number in several:
                 lines[number].hold_back(self.tally.buyers[number].request)
             self._tell("gather", len(lines), count)
-        await self._look_once(self.tally.quiet_pages)  # answered once the server has read what came before
+        await self._look_once([])  # answered once the server has read what came before: neither quiet nor storm
         return lines
 
     async def _queue(self, buyer: Buyer, line: Line, answer: "asyncio.Future[Reply]", waiting: Iterator[Buyer]) -> None:

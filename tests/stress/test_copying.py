@@ -48,6 +48,7 @@ async def furnished(data: Path) -> None:
     await gateways.configure(shop, "second", type="epay", options={**EPAY, "pid": "77002"}, actor=CLI, rules=rules, label="备用")
     changes: dict[str, object] = {"shop.name": "真小店", "orders.late_payment": "hold", "mail.from_name": "店主"}
     await settings.change(shop, {**changes, "mail.password": "mail-secret", "mail.username": "smtp.example.net"}, CLI)
+    assert shop.settings.text("risk.captcha") == "auto"
     placed = await order(shop, "steam", contact="buyer-7@example.net", fields={"account": "a", "server": "一区"})
     await call_back(shop, epay_notice(placed, pid="77001"))
     await shop.close()
@@ -90,6 +91,7 @@ async def test_the_copy_has_the_shops_goods_prices_settings_and_accounts(data: P
         assert [c.free for c in await shop.db.read(inventory.counts)] == [30]
         assert [p.id for p in shop.plugins.plugins if p.origin == "file"] == ["mine"]
         assert shop.config.is_fenced
+        assert (sale.asked_for_work, shop.settings.text("risk.captcha")) == (True, "off")
         await shop.close()
 
 

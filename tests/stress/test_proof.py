@@ -128,6 +128,11 @@ def test_one_code_shown_to_two_is_seen() -> None:
     assert broken(tally, found) == {"codes"}
 
 
+def test_codes_of_an_order_that_ran_out_meanwhile_are_free_again_and_no_lie() -> None:
+    orders = {**books().orders, "K2": Kept("K2", "expired", 1, 0, 0)}
+    assert broken(rush(), books(orders=orders, codes={"free": 1, "sold": 1})) == set()
+
+
 def test_a_503_that_names_a_time_is_no_error_and_one_that_names_none_is() -> None:
     later = rush(answers={"201": 2, "409 sold_out": 1, "503 busy": 40, "429 too_many": 3})
     assert broken(later, books()) == set()

@@ -116,8 +116,7 @@ def _prepared(
 ) -> tuple[Plan, Path, tuple[str, ...]]:
     """The plan that this machine can carry, where the copy goes, and what the merchant should know. Raises Refusals."""
     notes: list[str] = []
-    found = plan.neighbours(config.data)
-    if found:
+    if found := plan.neighbours(config.data):
         if not beside_server:
             raise Conflict(
                 "{what} is at work on this machine (process {pid}): its buyers would wait. Stop it first, run this on another "
@@ -194,6 +193,8 @@ def _print(result: Result) -> None:
     show.line(f"{result.plan.buyers:,} buyers at once for {sale.codes:,} codes of {sale.product.name}")
     if tally.at_once < result.plan.buyers:
         show.line(f"({tally.at_once:,} at the very same moment, the others as soon as one was done)")
+    if sale.asked_for_work:
+        show.line("(without the proof of work that the shop asks for: one machine cannot compute for a whole crowd)")
     show.line()
     for text in curve.terminal([b.waited for b in tally.buyers if b.end]):
         show.line(text)

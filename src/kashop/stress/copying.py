@@ -35,6 +35,7 @@ from kashop.shop import Shop
 from kashop.stress.epay import CURRENCY, KEY, PID
 
 ACCOUNT = "stress"
+PROOF = "risk.captcha"
 CHUNK = 200
 """Products in one change."""
 
@@ -77,6 +78,8 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, str]
     made_up: frozenset[str]
     """The codes that were put in."""
+    asked_for_work: bool = False
+    """The shop asks browsers for a proof of work, which no single machine could do for a whole crowd: the copy does not."""
 
     @property
     def most_orders(self) -> int:
@@ -156,6 +159,7 @@ async def make(
         method="alipay" if gateway else "",
         fields=fields,
         made_up=made_up,
+        asked_for_work=settings.text(PROOF) != "off",
     )
 
 
@@ -204,6 +208,7 @@ def _copy_settings(tx: Tx, settings: Settings) -> None:
         is_home = setting.is_fixed or setting.kind in _HOME_KINDS or setting.group in _HOME_GROUPS
         if not is_home and settings[name] != setting.default:
             setting_writes.change(tx, name, settings[name], CLI)
+    setting_writes.change(tx, PROOF, "off", CLI)
 
 
 async def _copy_goods(shop: Shop, original: Original) -> None:

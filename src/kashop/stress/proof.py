@@ -136,7 +136,8 @@ def _wrong_sum(sale: Sale, found: Books) -> str:
 
 
 def _false_sold_out(tally: Tally, sale: Sale, found: Books) -> str:
-    free, told = found.codes.get("free", 0), len(tally.ended("sold_out"))
+    came_back = sum(kept.quantity for kept in found.orders.values() if kept.status in ("expired", "cancelled"))
+    free, told = found.codes.get("free", 0) - came_back, len(tally.ended("sold_out"))
     return f"{told} were told “sold out”, and {free} codes are free" if told and free >= sale.quantity else ""
 
 

@@ -138,11 +138,15 @@ def _conditions(result: Result) -> list[tuple[Markup, Markup | str]]:
     )
     if plan.is_beside:
         stand += Markup("<br>") + _("Beside a shop at work, with only the processor time that nobody else wanted")
+    rows: list[tuple[Markup, Markup | str]] = []
+    if sale.asked_for_work:
+        rows.append((_("Proof of work before an order"), _("Off in the copy: one machine cannot compute for a whole crowd")))
     return [
         (_("Product"), _product(result)),
         (_("Buyers"), at_once),
         (_("Codes in stock"), number(sale.codes)),
         (_("Buyers who pay"), f"{plan.paying:.0%}"),
+        *rows,
         (_("Machine"), Markup("{}<br>{}").format(machine.processor, stand)),
         (Markup("kashop"), f"{machine.kashop} · Python {machine.python} · SQLite {machine.sqlite}"),
     ]

@@ -4,13 +4,14 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from kashop.db import Tx, migrate, queue
 from kashop.db.queue import BACKGROUND_GROUP, GROUP_SECONDS, MAX_GROUP, MIN_GROUP, OTHERS_FIRST, Queue, Work, does, doing
-from kashop.db.sqlite import SqliteDb
+from kashop.db.sqlite import ANSWERS_AT_A_TIME, SqliteDb
 from kashop.lib.clock import SystemClock
 from kashop.lib.errors import Busy
 
@@ -190,3 +191,24 @@ async def test_a_callback_passes_orders_at_the_writer(tmp_path: Path) -> None:
 
 async def test_control_in_one_lane_it_waits_for_all_of_them(tmp_path: Path) -> None:
     assert await order_of_running(tmp_path / "kashop.db", Work.MONEY) == 2000
+
+
+async def test_the_answers_of_a_group_leave_the_loop_to_others_in_between(tmp_path: Path) -> None:
+    migrate.apply(tmp_path / "kashop.db")
+    db = await SqliteDb.open(tmp_path / "kashop.db", SystemClock())
+    answered, seen = [], []
+
+    async def one(n: int) -> None:
+        await db.write(lambda tx: None)
+        answered.append(n)
+
+    async with held(db):
+        units = [asyncio.create_task(one(n)) for n in range(200)]
+        await asyncio.sleep(0)
+    while len(answered) < 200:
+        await asyncio.sleep(0)
+        seen.append(len(answered))
+    await asyncio.gather(*units)
+    assert answered == sorted(answered)
+    assert max(after - before for before, after in pairwise(seen)) <= ANSWERS_AT_A_TIME
+    await db.close()

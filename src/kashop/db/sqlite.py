@@ -9,6 +9,7 @@ unit (promises V-1 to V-6).
 import asyncio
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +38,9 @@ CHECKPOINT_GROUPS = 64
 
 CAREFUL_GROUPS = 16
 """After a unit failed that had changed something, so many groups mark where each of their units begins."""
+
+ANSWERS_AT_A_TIME = 16
+"""Answers handed out between two looks of the event loop at everybody else."""
 
 WRITER_CACHE = "PRAGMA cache_size=-16000"
 
@@ -72,6 +76,7 @@ class SqliteDb:
         self._copied_at = 0
         self._careful = 0
         self._under_way = 0
+        self._answers: deque[tuple[asyncio.Future[Any], Any]] = deque()
         self._told: list[Callable[[], None]] = []
         self._watched: list[tuple[Callable[[Reader], Any], Callable[[Any], None]]] = []
 
@@ -122,6 +127,8 @@ class SqliteDb:
         self._is_closing = True
         if self._drain is not None:
             await self._drain
+        while self._answers:  # noqa: ASYNC110 - they are being handed out
+            await asyncio.sleep(0)
         await self._disconnect()
         self._lock.close()
         log.info("database closed", commits=self.groups, changes=self.units)
@@ -148,14 +155,26 @@ class SqliteDb:
                 self.problem = "a commit could not be confirmed"
             if not unknown:
                 self._tell(seen)
-            for unit, answer in zip(group, answers, strict=True):
-                _answer(unit.done, answer)
+            self._hand_out([(unit.done, answer) for unit, answer in zip(group, answers, strict=True)])
             if unknown:
                 await self._recover()
                 continue
             if not self._queue and self.groups >= self._copied_at + CHECKPOINT_GROUPS:
                 self._copied_at = self.groups
                 await self._copy_back()
+
+    def _hand_out(self, answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
+        """A few at a time, while the writer is at the next group: a page must not wait until all of this one were answered."""
+        is_under_way = bool(self._answers)
+        self._answers.extend(answers)
+        if not is_under_way:
+            self._hand_out_some()
+
+    def _hand_out_some(self) -> None:
+        for _ in range(min(len(self._answers), ANSWERS_AT_A_TIME)):
+            _answer(*self._answers.popleft())
+        if self._answers:
+            asyncio.get_running_loop().call_soon(self._hand_out_some)
 
     def _tell(self, seen: list[Any]) -> None:
         """Before who waits for the group goes on: whatever he looks at then knows of it."""

@@ -21,8 +21,8 @@ CROWD = ("--orders", "120", "--codes", "40", "--beside-server")
 
 FORGETS = (
     "src/kashop/web/api/orders.py",
-    "answer = shapes.PlacedOrder(**_values(order), token=placed.token)",
-    'answer = shapes.PlacedOrder(**{**_values(order), "order_no": "K" + placed.token[:20]}, token=placed.token)',
+    "shapes.PlacedOrder(**_values(order), token=placed.token)",
+    'shapes.PlacedOrder(**{**_values(order), "order_no": "K" + placed.token[:20]}, token=placed.token)',
 )
 """Acknowledges a number under which nothing was written."""
 

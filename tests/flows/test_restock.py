@@ -11,7 +11,7 @@ from kashop.inventory import stockfile
 from kashop.lib.actor import CLI
 from kashop.lib.errors import Conflict, Invalid, NotFound
 from kashop.shop import Shop
-from tests.cast import add_epay, add_product, call_back, codes_of, epay_notice, order, stock
+from tests.cast import add_epay, add_product, call_back, codes_of, epay_notice, let_a_crowd_in, order, stock
 
 FILES = {
     "steam-keys.txt": (1000, 3),
@@ -30,6 +30,7 @@ def source(path: Path, product: str, **more: object) -> restock.Source:
 @pytest.mark.parametrize("name", FILES)
 async def test_every_sample_comes_in_once_and_out_exactly(shop: Shop, samples: Path, name: str) -> None:
     await add_epay(shop)
+    await let_a_crowd_in(shop)
     await add_product(shop, "goods", price=1, max_quantity=1000)
     path = samples / name
     expected = [r.code for r in stockfile.rows(path.read_bytes(), name, stockfile.Rules()) if r.problem is None]
@@ -65,6 +66,7 @@ async def test_a_report_names_rows_and_never_codes(shop: Shop) -> None:
 
 async def test_sold_codes_count_as_known(shop: Shop) -> None:
     await add_epay(shop)
+    await let_a_crowd_in(shop)
     await add_product(shop, "goods", codes=1)
     placed = await order(shop, "goods")
     await call_back(shop, epay_notice(placed))

@@ -20,7 +20,7 @@ from kashop.orders import writes as orders
 from kashop.settings.config import load
 from kashop.web import live
 from kashop.web.storefront import waiting
-from tests.cast import BUYER, TestClock, add_epay, add_product, call_back, epay_notice, order
+from tests.cast import BUYER, TestClock, add_epay, add_product, call_back, epay_notice, let_a_crowd_in, order
 
 
 @dataclass
@@ -75,6 +75,7 @@ async def site(data: Path, clock: TestClock) -> AsyncIterator[Site]:
     url = f"http://127.0.0.1:{port}"
     async with running(load(data, {}, base_url=url, port=port), clock=clock, with_jobs=False, is_strict=True) as work:
         await add_epay(work.shop)
+        await let_a_crowd_in(work.shop)
         await add_product(work.shop, "steam", codes=30)
         config = uvicorn.Config(work.app, port=port, log_config=None, lifespan="off", timeout_graceful_shutdown=5)
         server = uvicorn.Server(config)

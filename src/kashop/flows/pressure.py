@@ -8,6 +8,7 @@ import asyncio
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -27,6 +28,7 @@ from kashop.risk.captcha import Captcha, Proof, Shown, Task
 from kashop.risk.networks import is_free
 from kashop.risk.pressure import Ended, Shelf, Strain
 from kashop.risk.waiting import Turn
+from kashop.settings import Settings
 from kashop.shop import Shop
 
 FRESH = SECOND
@@ -152,7 +154,12 @@ def spend(tx: Tx, admitted: Admitted) -> None:
 
 def caps_of(shop: Shop, *, is_pressed: bool, is_ours: bool) -> Caps:
     """The bounds that hold now."""
-    number = shop.settings.number
+    return _caps(shop.settings, is_pressed, is_ours)
+
+
+@lru_cache(maxsize=8)
+def _caps(settings: Settings, is_pressed: bool, is_ours: bool) -> Caps:
+    number = settings.number
     buyer = (number("risk.orders_per_buyer"), number("risk.codes_per_buyer"))
     client = (number("risk.orders_per_address"), number("risk.codes_per_address"))
     if is_pressed:

@@ -65,6 +65,7 @@ class Limits:
 
 
 @lru_cache(maxsize=4096)
+@lru_cache(maxsize=65_536)
 def one_client(ip: str) -> str:
     """The client behind an address: an IPv4 address, or the /64 that an IPv6 provider hands out whole (RFC 6177)."""
     try:

@@ -19,6 +19,7 @@ SCOPES: dict[str, Scope] = {
     # buyers
     "order": Scope(300, 600, "client", "risk.orders_tried"),
     "api": Scope(1200, 60, "client", "risk.api_calls"),
+    "page drawn": Scope(600, 60, "client"),  # one that does not stand ready
     "page of a robot": Scope(120, 60, "client", "risk.robot_pages"),
     "lookup ip": Scope(30, 600, "client", "risk.lookups"),
     "lookup subject": Scope(15, 600, "number or contact"),
@@ -26,7 +27,6 @@ SCOPES: dict[str, Scope] = {
     "reveal": Scope(60, 600, "order"),
     "check": Scope(20, 60, "order"),
     "attempts": Scope(20, 600, "order"),
-    "challenge": Scope(60, 600, "client"),
     # gateways: callbacks that no gateway is believed to have sent
     "rejected callbacks": Scope(60, 600, "client"),
     "rejected callbacks of all": Scope(600, 600, "shop"),

@@ -6,8 +6,10 @@ Always true: whatever is answered here is answered alike by a routed handler, wh
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from kashop.shop import Shop
+from kashop.web.calls import API, count_call
 from kashop.web.edge import App, Receive, Scope, Send
 from kashop.web.errors import Answer, Problem, Stopped
 
@@ -47,8 +49,15 @@ class DirectWays:
         self._shop = shop
         self._ways = ways
 
+    @property
+    def routes(self) -> Any:
+        """The routed doors behind it."""
+        return getattr(self._app, "routes", ())
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            if scope["path"].startswith(API):
+                count_call(self._shop, scope)
             for way in self._ways:
                 place = way.find(scope["method"], scope["path"])
                 if place is not None:

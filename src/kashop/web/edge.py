@@ -49,6 +49,9 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 FROM_ELSEWHERE = ("/pay/", "/api/", "/x/")
 """Gateways, scripts with a token, plugin pages: no cookie counts there, so no origin does."""
 
+NEVER_INDEXED = ("/admin", "/api/", "/checkout", "/lookup", "/o/", "/pay/", "/supply", "/x/")
+"""What is somebody's own, or nothing to read."""
+
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 _HOST = re.compile(rb"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_]([a-z0-9_.-]{0,252}))(:[0-9]{1,5})?", re.I)
@@ -246,6 +249,8 @@ class Edge:
         ]
         if self._rules.is_https:
             wanted.append((b"strict-transport-security", b"max-age=31536000"))
+        if path.startswith(NEVER_INDEXED):
+            wanted.append((b"x-robots-tag", b"noindex"))
         if path.startswith("/admin"):
             wanted.append((b"cache-control", b"no-store"))
         return headers + [(n, v) for n, v in wanted if n not in present]

@@ -2,7 +2,7 @@
 
 from kashop.shop import Shop
 from kashop.web.cache import Content, Inputs
-from kashop.web.storefront import checkout, files, listing, lookup, order, order_acts, product, returned, waiting
+from kashop.web.storefront import checkout, files, listing, lookup, order, order_acts, product, returned, robots, waiting
 
 route_handlers = [
     listing.home,
@@ -23,6 +23,7 @@ route_handlers = [
     returned.returned,
     files.asset,
     files.upload,
+    robots.robots_txt,
 ]
 
 

@@ -11,6 +11,7 @@ from kashop.web.context import Listing
 from kashop.web.pages import LOCALE_PARAMETER, pages_of
 from kashop.web.sessions import AnyRequest, shop_of
 from kashop.web.storefront.guests import guests_of
+from kashop.web.storefront.robots import count_drawn
 from kashop.web.storefront.shelves import card_of, category_links, listed, stock_on
 
 TEMPLATE = "listing.html"
@@ -35,6 +36,7 @@ async def _listing(request: AnyRequest, slug: str) -> Response[bytes]:
         kept = guests_of(request).answer(request, snapshot, f"/c/{slug}" if slug else "/")
         if kept is not None:
             return kept
+    count_drawn(request)
     content = listing_of(snapshot, slug, shop.settings.text("shop.currency"))
     if content is None:
         raise NotFound("There is no such category.")

@@ -20,6 +20,7 @@ from kashop.web.pages import pages_of
 from kashop.web.sessions import AnyRequest, shop_of
 from kashop.web.storefront.guests import guests_of
 from kashop.web.storefront.payments import Till, pay_choices
+from kashop.web.storefront.robots import count_drawn
 from kashop.web.storefront.seen import seen_prices
 from kashop.web.storefront.shelves import card_of, stock_on, visible
 from kashop.web.storefront.visitor import visitor_of
@@ -65,6 +66,7 @@ async def product(request: AnyRequest, slug: FromPath[str]) -> Response[bytes]:
         kept = guests_of(request).answer(request, shown.snapshot, f"/p/{slug}")
         if kept is not None:
             return kept
+        count_drawn(request)
     return await product_page(request, shown, Form(), key=new_key())
 
 

@@ -25,7 +25,6 @@ from kashop.settings.config import load
 from kashop.stress.crowd import percentile, post
 
 PAGE_EVERY, CALLBACK_EVERY, PANEL_EVERY = 0.02, 0.05, 0.1
-LEAST_ROUNDS = 3
 SETTLE_SECONDS = 1.0
 
 
@@ -66,12 +65,13 @@ class Bursts:
 
     def all(self) -> None:
         """Round by round; each stock once in a round."""
-        began = time.perf_counter()
         storm(self._bare, _orders(self._bare, min(1000, self._plan.crowd), "warm"))
+        began = time.perf_counter()
         for number in range(self._plan.crowd_rounds):
-            if number >= LEAST_ROUNDS and time.perf_counter() - began > self._plan.crowd_seconds:
+            spent = time.perf_counter() - began
+            if number and spent * (number + 1) / number > self._plan.crowd_seconds:
                 for figure in self.figures:
-                    figure.note = f"{number} rounds: the time for crowds was used up"
+                    figure.note = f"{number} rounds: there was no time for more"
                 return
             for index, stock in enumerate(self._plan.stocks):
                 self._round(self.figures[index], number * len(self._plan.stocks) + index, stock, is_first=number % 2 == 0)

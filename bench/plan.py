@@ -23,7 +23,7 @@ class Plan:
     stocks: tuple[int, ...] = (10_000, 1_000)
     crowd_rounds: int = 5
     crowd_seconds: float = 200
-    """No further crowd comes once so much was spent on them, though each has come three times."""
+    """No further round of crowds begins that would end later than this."""
     quiet_seconds: float = 3
     """Before each crowd the probes see the shop at rest for so long."""
     imported: int = 60_000

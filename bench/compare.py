@@ -135,7 +135,7 @@ def text(found: Sequence[Change]) -> str:
     for change in sorted(found, key=lambda change: ranks[change.verdict]):
         percent = (change.after / change.before - 1) * 100 if change.before else 0.0
         told = f"{change.before:>11.4g} → {change.after:<11.4g}{percent:>+7.1f} %  p {change.chance:.3f}"
-        lines.append(f"{change.verdict:8}{change.name:52}{change.unit:10}{told}")
+        lines.append(f"{change.verdict:8}{change.name:60}{change.unit:10}{told}")
     return "\n".join(lines)
 
 

@@ -87,8 +87,8 @@ def _side(figure: Figure, *names: str) -> str:
 COLUMNS: tuple[Column, ...] = (
     ("goal", lambda f: f.goal_id),
     ("path", lambda f: f.name),
-    ("shop", lambda f: _side(f, "shop/s", "shop s", "shop ms")),
-    ("ceiling", lambda f: _side(f, "ceiling/s", "ceiling s", "ceiling ms", "quiet p99 ms", "crowd p50 ms")),
+    ("shop", lambda f: _side(f, "shop/s", "shop s", "shop us")),
+    ("ceiling", lambda f: _side(f, "ceiling/s", "ceiling s", "ceiling us", "quiet p99 ms", "crowd p50 ms")),
     ("measured", _judged),
     ("spread", _spread),
     ("asked", _goal),

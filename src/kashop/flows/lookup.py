@@ -24,17 +24,18 @@ async def find(shop: Shop, *, subject: str, password: str, ip: str) -> list[tupl
     subject = contact_key(subject)
     shop.limits.take("lookup ip", one_client(ip))
     shop.limits.take("lookup subject", subject.lower()[:254])
-    candidates = await shop.db.read(_candidates, subject)
-    hashes = [order.lookup_hash for order in candidates]
+    meant = await shop.db.read(candidates, subject)
+    hashes = [order.lookup_hash for order in meant]
     hashes += [None] * (TRIED - len(hashes))
     right = [await shop.lookup_passwords.verify(stored, password) for stored in hashes]
-    found = [order for order, is_right in zip(candidates, right, strict=False) if is_right]
+    found = [order for order, is_right in zip(meant, right, strict=False) if is_right]
     if not found or not password:
         raise NotFound("No order fits this number or contact and this password.")
     return [(order, shop.keyring.order_token(order.order_no)) for order in found]
 
 
-def _candidates(db: Reader, subject: str) -> list[Order]:
+def candidates(db: Reader, subject: str) -> list[Order]:
+    """The orders whose password may be meant: the one of that number, or a few of that contact."""
     by_number = orders.find(db, subject.upper())
     if by_number is not None:
         return [by_number] if by_number.lookup_hash else []

@@ -53,13 +53,15 @@ async def set_hidden(shop: Shop, product_id: int, is_hidden: bool, actor: Actor)
 
 async def remove(shop: Shop, product_id: int, actor: Actor) -> None:
     """Take a product away that nothing hangs on. Raises Conflict with the counts of what does, NotFound."""
-    await shop.db.write(_remove, product_id, actor)
+    counted, through = await shop.db.read(orders.count_lines_of, product_id)  # all lines, while buyers go on
+    await shop.db.write(_remove, product_id, counted, through, actor)
 
 
-def _remove(tx: Tx, product_id: int, actor: Actor) -> None:
+def _remove(tx: Tx, product_id: int, counted: int, through: int, actor: Actor) -> None:
     product = reads.get_product(tx, product_id)
     codes, batches = inventory.count_ever(tx, product_id)
-    lines, supplies = orders.count_lines_of(tx, product_id), supply.count_bound_to(tx, product_id)
+    lines = counted + orders.count_lines_of(tx, product_id, after=through)[0]
+    supplies = supply.count_bound_to(tx, product_id)
     if codes or batches or lines or supplies:
         raise Conflict(
             "{name} stays: it has {codes} codes in {batches} batches, {lines} order lines and {supplies} ties to suppliers. "

@@ -123,11 +123,17 @@ def due(db: Reader, *, limit: int) -> list[int]:
 
 def undelivered(db: Reader, before: int, *, limit: int) -> list[int]:
     """Orders paid before a time whose automatic lines are not delivered in whole, oldest first."""
-    sql = """SELECT o.order_id FROM orders o
-             WHERE o.status IN ('paid', 'delivering') AND o.paid_at <= :before
+    # state by state: each is a run of the index, in order
+    sql = """SELECT o.order_id, o.paid_at FROM orders o
+             WHERE o.status IN ('paid', 'delivering') AND o.status = 'paid' AND o.paid_at <= :before
                AND EXISTS (SELECT 1 FROM order_lines l
                            WHERE l.order_id = o.order_id AND l.delivery = 'auto' AND l.delivered < l.quantity)
-             ORDER BY o.paid_at LIMIT :limit"""
+             UNION ALL
+             SELECT o.order_id, o.paid_at FROM orders o
+             WHERE o.status IN ('paid', 'delivering') AND o.status = 'delivering' AND o.paid_at <= :before
+               AND EXISTS (SELECT 1 FROM order_lines l
+                           WHERE l.order_id = o.order_id AND l.delivery = 'auto' AND l.delivered < l.quantity)
+             ORDER BY paid_at LIMIT :limit"""
     return db.values(sql, before=before, limit=limit)
 
 
@@ -202,6 +208,9 @@ def numbers_of_lines(db: Reader, line_ids: list[int]) -> dict[int, str]:
     return {line_id: order_no for line_id, order_no in found.items() if order_no is not None}
 
 
-def count_lines_of(db: Reader, product_id: int) -> int:
-    """How many order lines a product has, whatever became of their orders."""
-    return int(db.value("SELECT COUNT(*) FROM order_lines WHERE product_id = :product_id", product_id=product_id))
+def count_lines_of(db: Reader, product_id: int, *, after: int = 0) -> tuple[int, int]:
+    """How many order lines behind a cursor (a line id) a product has, whatever became of their orders; the newest line of all.
+    Reads them all."""
+    sql = "SELECT COUNT(*) FROM order_lines WHERE line_id > :after AND product_id = :product_id"
+    newest = db.value("SELECT COALESCE(MAX(line_id), 0) FROM order_lines")
+    return int(db.value(sql, product_id=product_id, after=after)), int(newest)

@@ -148,13 +148,36 @@ def callbacks(db: Reader, before: int, *, limit: int = 50) -> list[Callback]:
 
 def inbox(db: Reader, *, verdict: str | None, gateway: str | None, before: int, limit: int) -> list[Callback]:
     """The inbox below a cursor, newest first: of one verdict, of one account's name, or all."""
+    if verdict is not None:
+        return _of_verdict(db, verdict, gateway, before, limit)
+    if gateway is None:
+        return callbacks(db, before, limit=limit)
+    sql = """SELECT callback_id, gateway_name, gateway_id, received_at, method, query, headers, body, ip, verdict, reason,
+               attempt_id
+             FROM callbacks WHERE gateway_name = :gateway AND callback_id < :before ORDER BY callback_id DESC LIMIT :limit"""
+    return db.all(sql, Callback, gateway=gateway, before=before, limit=limit)
+
+
+def _of_verdict(db: Reader, verdict: str, gateway: str | None, before: int, limit: int) -> list[Callback]:
+    """Along the index by age; an account's are sifted from it."""
+    at: int | None = db.value("SELECT received_at FROM callbacks WHERE callback_id = :before", before=before)
     sql = """SELECT callback_id, gateway_name, gateway_id, received_at, method, query, headers, body, ip, verdict, reason,
                attempt_id
              FROM callbacks
-             WHERE callback_id < :before AND (CAST(:verdict AS TEXT) IS NULL OR verdict = :verdict)
+             WHERE verdict = :verdict AND (received_at, callback_id) < (:at, :before)
                AND (CAST(:gateway AS TEXT) IS NULL OR gateway_name = :gateway)
-             ORDER BY callback_id DESC LIMIT :limit"""
-    return db.all(sql, Callback, verdict=verdict, gateway=gateway, before=before, limit=limit)
+             ORDER BY received_at DESC, callback_id DESC LIMIT :limit"""
+    newest = 2**62 if at is None else at
+    return db.all(sql, Callback, verdict=verdict, gateway=gateway, at=newest, before=before, limit=limit)
+
+
+def verdicts(db: Reader) -> list[str]:
+    """Which verdicts there are in the inbox, by a step of the index for each."""
+    sql = "SELECT verdict FROM callbacks WHERE verdict > :after ORDER BY verdict LIMIT 1"
+    found: list[str] = []
+    while (verdict := db.value(sql, after=found[-1] if found else "")) is not None:
+        found.append(verdict)
+    return found
 
 
 def get_callback(db: Reader, callback_id: int) -> Callback:

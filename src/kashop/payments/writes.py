@@ -295,10 +295,15 @@ def take_hint(tx: Tx, callback_id: int, gateway_id: int, attempt_no: str) -> int
 def forget_callbacks(tx: Tx, *, rejected_before: int, before: int, limit: int) -> int:
     """Drop callbacks past their keeping; how many."""
     sql = """DELETE FROM callbacks WHERE callback_id IN (
-               SELECT callback_id FROM callbacks
-               WHERE (verdict = 'rejected' AND received_at < :rejected_before) OR (verdict <> 'new' AND received_at < :before)
+               SELECT callback_id FROM callbacks WHERE verdict = :verdict AND received_at < :before
                ORDER BY received_at LIMIT :limit)"""
-    return tx.run(sql, rejected_before=rejected_before, before=before, limit=limit)
+    dropped = 0
+    for verdict in reads.verdicts(tx):  # each is a run of the index by age
+        if verdict == "new":
+            continue
+        until = max(before, rejected_before) if verdict == "rejected" else before
+        dropped += tx.run(sql, verdict=verdict, before=until, limit=limit - dropped)
+    return dropped
 
 
 class Credit(msgspec.Struct, frozen=True):

@@ -32,7 +32,7 @@ def once_for_a_number(db: Reader) -> Witness | None:
     sql = """SELECT 'order ' || o.order_no AS subject,
                CAST(n.done AS TEXT) || ' refunds are done, ' || CAST(n.told AS TEXT) || ' were told' AS problem
              FROM (SELECT f.order_id, COUNT(*) AS done,
-                     (SELECT COUNT(*) FROM events e WHERE e.name = 'refund.done' AND e.object_kind = 'order'
+                     (SELECT COUNT(*) FROM events e WHERE e.name || '' = 'refund.done' AND e.object_kind = 'order'
                         AND e.object_id = f.order_id) AS told
                    FROM refunds f WHERE f.status = 'done' GROUP BY f.order_id) n JOIN orders o ON o.order_id = n.order_id
              WHERE n.done <> n.told LIMIT 1"""

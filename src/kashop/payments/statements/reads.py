@@ -216,7 +216,7 @@ def waiting(db: Reader, gateway_id: int) -> list[OurAttempt]:
                a.currency
              FROM attempts a JOIN orders o ON o.order_id = a.order_id
              WHERE a.gateway_id = :gateway_id AND a.status IN ('open', 'closed') AND a.created_at > :since
-             ORDER BY a.attempt_id DESC LIMIT 5000"""
+             ORDER BY a.created_at DESC LIMIT 5000"""
     return rules.best(db.all(sql, OurAttempt, gateway_id=gateway_id, since=db.now - WAITING_FOR))
 
 

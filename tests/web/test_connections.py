@@ -66,7 +66,7 @@ def test_one_address_has_a_share_and_others_the_rest() -> None:
     assert len(come(everybody, "203.0.113.8", 60)) == 25
 
 
-@pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "::1", "", "a socket"])
+@pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "::1", "::ffff:127.0.0.1", "", "a socket"])
 def test_a_proxys_connections_are_many_peoples(address: str) -> None:
     assert len(come(Connections(100, lambda ip: ip == "10.0.0.1"), address, 100)) == 100
 

@@ -9,6 +9,7 @@ trusted proxies and of this machine are not counted by address.
 import resource
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Protocol
 
@@ -114,8 +115,16 @@ class Connections:
 
     def _counted(self, address: str) -> str:
         """Whom a connection counts for; empty when it is nobody's in particular."""
-        try:
-            is_local = ip_address(address.partition("%")[0]).is_loopback
-        except ValueError:
-            return ""
-        return "" if is_local or self._is_proxy(address) else one_client(address)
+        who = _one(address)
+        return "" if not who or self._is_proxy(address) else who
+
+
+@lru_cache(maxsize=4096)
+def _one(address: str) -> str:
+    """The client behind a peer's address; empty for this machine and for what is no address."""
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return ""
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    return "" if ip.is_loopback else one_client(address)

@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -102,15 +103,19 @@ class EdgeRules:
 
     def is_proxy(self, address: str) -> bool:
         """Whether a peer's word about the client counts."""
-        if not self.proxies:
-            return False
-        try:
-            ip = ip_address(address)
-        except ValueError:
-            return False
-        # a socket that takes both families tells an IPv4 peer as ::ffff:127.0.0.1
-        ip = getattr(ip, "ipv4_mapped", None) or ip
-        return any(ip in network for network in self.proxies)
+        return bool(self.proxies) and _is_within(address, self.proxies)
+
+
+@lru_cache(maxsize=4096)
+def _is_within(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    """Remembered: it is asked for every connection and every request, of the same few."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return False
+    # a socket that takes both families tells an IPv4 peer as ::ffff:127.0.0.1
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    return any(ip in network for network in networks)
 
 
 @dataclass(slots=True)

@@ -211,14 +211,18 @@ class Edge:
     def _receiver(self, passage: _Passage, receive: Receive) -> Receive:
         limit, seen, is_over = body_limit(passage.scope["path"]), 0, False
         began: float | None = None
+        cycle: Any = passage.scope["state"].get("cycle")
 
         async def limited() -> Message:
             nonlocal seen, is_over, began
             if is_over:
                 return await receive()
-            began = asyncio.get_running_loop().time() if began is None else began
-            async with asyncio.timeout_at(began + BODY_SECONDS + seen / SLOWEST_BODY):
+            if cycle is not None and not cycle.more_body:  # our own protocol has it whole already: nothing to wait for
                 message = await receive()
+            else:
+                began = asyncio.get_running_loop().time() if began is None else began
+                async with asyncio.timeout_at(began + BODY_SECONDS + seen / SLOWEST_BODY):
+                    message = await receive()
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 is_over = not message.get("more_body", False)

@@ -132,7 +132,8 @@ def is_attempt_no(text: str) -> bool:
 
 def _name(title: str) -> str:
     """The title without control characters, cut where the gateway would cut it."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in title).split())
+    line = title if title.isprintable() else "".join(c if c.isprintable() else " " for c in title)
+    line = " ".join(line.split())
     return line.encode()[:MOST_NAME_BYTES].decode(errors="ignore").strip() or "order"
 
 

@@ -88,7 +88,8 @@ PAY = Operation(
 
 async def place_directly(shop: Shop, scope: Scope, receive: Receive, _: str = "") -> Answer:
     """Place an order once for its key."""
-    checked_query(parse_pairs(scope["query_string"]), PLACE.query)
+    if scope["query_string"]:
+        checked_query(parse_pairs(scope["query_string"]), PLACE.query)
     return await _placed(shop, scope, taken_body(scope, await whole_body(receive), shapes.NewOrder))
 
 

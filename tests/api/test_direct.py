@@ -117,7 +117,7 @@ async def test_an_order_does_not_reach_the_framework(shop: Shop, monkeypatch: py
     async def unreachable(*given: Any) -> None:
         raise AssertionError("it reached the framework")
 
-    direct: Any = app._app
+    direct: Any = app._inward._app  # type: ignore[attr-defined]
     monkeypatch.setattr(direct, "_app", unreachable)
     transport = httpx.ASGITransport(app=app, client=("203.0.113.7", 50000))
     async with httpx.AsyncClient(transport=transport, base_url="http://shop.example") as client:

@@ -69,6 +69,7 @@ _HEADERS = (
     # not `no-referrer`: with it browsers post our own forms with `Origin: null`, which we must refuse
     (b"referrer-policy", b"same-origin"),
 )
+_HSTS = ((b"strict-transport-security", b"max-age=31536000"),)
 _CSP = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action {forms}"
 # a buyer's form leads on to the gateway's own cashier, and browsers hold form-action against redirects too
 _CSP_SHOP = _CSP.format(forms="'self' https: http:").encode()
@@ -143,6 +144,7 @@ class Edge:
         self._rules = rules
         self._answer = answer
         self._ready = ready
+        self._ready_headers = [*_HEADERS, (b"content-security-policy", _CSP_SHOP), *(_HSTS if rules.is_https else ())]
 
     @property
     def rules(self) -> EdgeRules:
@@ -167,7 +169,7 @@ class Edge:
             if refused is not None:
                 await self._refuse(passage, refused, out)
             elif (answer := self._ready(passage.scope)) is not None:
-                await _send(out, *answer)
+                await self._hand_out(passage, answer, send)
             else:
                 await self._inward(passage.scope, self._receiver(passage, receive), out)
         except Exception as error:  # noqa: BLE001  # the last resort logs it and answers
@@ -257,12 +259,19 @@ class Edge:
             (b"x-request-id", passage.request_id.encode()),
         ]
         if self._rules.is_https:
-            wanted.append((b"strict-transport-security", b"max-age=31536000"))
+            wanted += _HSTS
         if path.startswith(NEVER_INDEXED):
             wanted.append((b"x-robots-tag", b"noindex"))
         if path.startswith("/admin"):
             wanted.append((b"cache-control", b"no-store"))
         return headers + [(n, v) for n, v in wanted if n not in present]
+
+    async def _hand_out(self, passage: _Passage, answer: tuple[int, list[tuple[bytes, bytes]], bytes], send: Send) -> None:
+        """What stands ready names none of the headers that are put to it here."""
+        status, headers, body = answer
+        passage.is_started = True
+        told = [*headers, *self._ready_headers, (b"x-request-id", passage.request_id.encode())]
+        await _send(send, status, told, b"" if passage.is_head else body)
 
     async def _refuse(self, passage: _Passage, problem: Problem, out: Send) -> None:
         status, headers, body = self._answer(passage.scope, problem)

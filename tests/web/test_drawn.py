@@ -49,6 +49,7 @@ def test_a_page_without_keys_is_always_the_same() -> None:
         (f"<{GAP}>", b"kashop_locale=en", 200),
         (f"<{GAP}>", b"a=b; " + OWN_KEYS, 304),
     ],
+    ids=["a page without a form", "no cookie", "another cookie", "keys of its own"],  # a gap is another in each process
 )
 def test_unchanged_is_said_only_to_who_makes_keys_himself(text: str, cookie: bytes, status: int) -> None:
     page = Drawn(text, vary="Cookie")
@@ -68,7 +69,9 @@ def test_the_tag_is_of_the_content() -> None:
     assert Drawn(f"a{GAP}b", vary="x").etag == Drawn(f"a{GAP}b", vary="x").etag
 
 
-@pytest.mark.parametrize("torn", [GAP[:10], GAP[4:], GAP[-9:], f"{GAP} {GAP[:12]}"])
+@pytest.mark.parametrize(
+    "torn", [GAP[:10], GAP[4:], GAP[-9:], f"{GAP} {GAP[:12]}"], ids=["head", "tail", "end", "whole and head"]
+)
 def test_a_key_that_a_theme_cut_up_is_nobodys_to_share(torn: str) -> None:
     assert not Drawn(f"<{torn}>", vary="x").is_shareable
     assert Drawn(f"<{GAP}>", vary="x").is_shareable

@@ -8,10 +8,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
-from bench import burst, history, intake, paths, process, tables, writer
+from bench import burst, growth, history, intake, paths, process, tables, writer
 from bench.figures import Figure, Wrong
 from bench.plan import GOALS, QUICK, WHOLE, Pins, Plan
 from bench.servers import allow_sockets
@@ -48,7 +47,7 @@ def measure(folder: Path, plan: Plan, pins: Pins, goals: set[str]) -> list[Figur
     stages: list[Stage] = [
         ({"P1", "P2", "P4", "P5"}, lambda own: paths.run(own, plan, pins, goals)),
         ({"P3", "P6", "P10"}, lambda own: burst.run(own, plan, pins, goals)),
-        ({"P7"} if plan.large_orders and find_spec("bench.scale") else set(), lambda own: _growth(own, plan)),
+        ({"P7"} if plan.large_orders else set(), lambda own: growth.run(own, plan)),
         ({"P8"}, lambda own: intake.run(own, plan, pins)),
         ({"P9"}, lambda own: writer.run(own, plan)),
         ({"P10"} if plan.starts else set(), lambda own: process.run(own, plan, pins)),
@@ -63,12 +62,6 @@ def measure(folder: Path, plan: Plan, pins: Pins, goals: set[str]) -> list[Figur
         figures += run(own)
         print(f" {time.perf_counter() - started:.0f} s", file=sys.stderr)
     return sorted(figures, key=lambda figure: GOALS.index(figure.goal_id))
-
-
-def _growth(own: Path, plan: Plan) -> list[Figure]:
-    from bench import growth
-
-    return growth.run(own, plan)
 
 
 def _arguments() -> argparse.Namespace:

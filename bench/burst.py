@@ -71,7 +71,7 @@ class Bursts:
             spent = time.perf_counter() - began
             if number and spent * (number + 1) / number > self._plan.crowd_seconds:
                 for figure in self.figures:
-                    figure.note = f"{number} rounds: there was no time for more"
+                    figure.note = f"there was no time for more than {number} of {self._plan.crowd_rounds} rounds"
                 return
             for index, stock in enumerate(self._plan.stocks):
                 self._round(self.figures[index], number * len(self._plan.stocks) + index, stock, is_first=number % 2 == 0)

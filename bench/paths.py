@@ -224,7 +224,7 @@ class Status(Part):
         self._placed = self.placed(STATUS_ORDERS, lookup_password=PASSWORD)
         paid = goods.callbacks(self.duels.shop.port, self._placed[::2], salt="S")
         drive_now(self.duels.shop, paid, 16)
-        slow = "three argon2id hashes each, by design (B02): held against them alone below"
+        slow = "three argon2id hashes each, by design (B02): that is all its time"
         self._asked = [
             (Figure("P5", "order status, API", 0.5), goods.statuses, self.plan.connections, 200),
             (Figure("P5", "order page, by its link", 0.5), goods.order_pages, self.plan.connections, 100),

@@ -66,11 +66,14 @@ def test_the_table_says_what_was_reached() -> None:
     told = Figure("P5", "look-up", None, judged=[0.1], note="by design")
     conditions = {"cores": 2, "processor": "x", "load_before": 0, "load_after": 1, "python": "3", "sqlite": "3", "system": "L"}
     conditions |= {"sync_ms": 0.2, "pins": "free", "seconds": 9, "plan": {"rounds": 3, "seconds": 1}}
-    run = Run("abc", "now", conditions, [reached, missed, told])
+    within, over = (Figure("P7", name, 1.3, unit="× small", is_upper=True, judged=[n]) for name, n in (("a", 1.1), ("b", 1.4)))
+    run = Run("abc", "now", conditions, [reached, missed, told, within, over])
     rows = [line.split("|")[1:] for line in markdown(run).splitlines() if line.startswith("| P")]
     assert [(row[1].strip(), row[4].strip(), row[7].strip()) for row in rows] == [
         ("orders", "0.7", "yes"),
         ("crowd", "2", "no"),
         ("look-up", "0.1", ""),
+        ("b", "1.4 × small", "no"),
     ]
+    assert "1 further acts are within it, the costliest of growth at 1.10" in markdown(run)
     assert "P5 look-up: by design" in text(run)

@@ -167,3 +167,13 @@ def test_a_whole_table_scan_is_seen(lite: sqlite3.Connection) -> None:
     assert not scans(lite, "SELECT order_id FROM orders ORDER BY order_id DESC LIMIT 1")
     assert not scans(lite, "SELECT order_id FROM orders WHERE order_no = :x")
     assert not scans(lite, "WITH w AS (SELECT order_id FROM orders WHERE order_no = :x LIMIT 9) SELECT 1 FROM w")
+
+
+def test_what_a_buyer_holds_is_counted_by_whose_it_is(lite: sqlite3.Connection) -> None:
+    """Every new order waits for it: an index of all unpaid orders would make a storm slower with each of them."""
+    (held_by,) = (s for s in all_statements() if s.function == "held_by")
+    assert held_by.sql is not None
+    given = dict.fromkeys(PARAMETER.findall(held_by.sql), 1)
+    plan = [str(row[3]) for row in lite.execute(f"EXPLAIN QUERY PLAN {held_by.sql}", given)]
+    found = [step.partition("INDEX ")[2] for step in plan if "INDEX" in step]
+    assert found == [f"orders_unpaid_{who} (status=? AND {who}=?)" for who in ("client", "contact", "browser")]

@@ -23,10 +23,12 @@ SAYS = {
 }  # fmt: skip
 
 
-def place_order(page: Page, served: str, says: dict[str, str], *, quantity: str = "1", password: str = "") -> None:
+def place_order(
+    page: Page, served: str, says: dict[str, str], *, quantity: str = "1", password: str = "", contact: str = "buyer@example.com"
+) -> None:
     page.goto(served + "/")
     page.get_by_role("link", name="商品 steam").click()
-    page.get_by_label(says["contact"]).fill("buyer@example.com")
+    page.get_by_label(says["contact"]).fill(contact)
     page.get_by_label(says["password"]).fill(password)
     page.locator("#quantity").fill(quantity)
     page.get_by_role("button", name=says["buy"]).click()
@@ -155,7 +157,7 @@ def test_what_is_wrong_is_marked_and_kept(served: str, open_page: OpenPage) -> N
     expect(page.locator("#contact")).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#quantity")).to_have_value("7")
     expect(page.locator("#lookup_password")).to_have_value("")
-    page.locator("#contact").fill("buyer@example.com")
+    page.locator("#contact").fill("corrected@example.com")
     page.get_by_role("button", name="提交订单").click()
     expect(page).to_have_url(re.compile(r"/o/K"))
 
@@ -182,7 +184,7 @@ def test_the_fee_is_counted_in_before_the_order(served: str, open_page: OpenPage
     dear.check()
     expect(page.locator("[data-total-text]")).to_have_text("¥107.72")
     expect(page.locator("[data-total-fee]")).to_have_text("含手续费 ¥2.12")
-    page.get_by_label(SAYS["zh-CN"]["contact"]).fill("buyer@example.com")
+    page.get_by_label(SAYS["zh-CN"]["contact"]).fill("fee@example.com")
     page.get_by_role("button", name="提交订单").click()
     expect(page.locator(".cashier-amount .price")).to_have_text("¥107.72")
     fits(page)
@@ -191,7 +193,7 @@ def test_the_fee_is_counted_in_before_the_order(served: str, open_page: OpenPage
 def test_copying(served: str, open_page: OpenPage) -> None:
     page = open_page()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    place_order(page, served, SAYS["zh-CN"])
+    place_order(page, served, SAYS["zh-CN"], contact="copy@example.com")
     page.get_by_role("button", name="复制金额").click()
     expect(page.get_by_role("button", name="已复制")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == "52.80"

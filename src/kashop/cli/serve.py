@@ -30,7 +30,7 @@ UNTAKEN_MS = 60_000
 """A client that takes nothing of what was sent for so long is gone."""
 
 SWITCH_SECONDS = 0.0005
-"""How long one thread may keep the others waiting: at Python's own 5 ms the writer waits that long after every statement while
+"""How long one thread may keep the others waiting: at Python's own 5 ms the writer may wait that long after a statement while
 the loop is busy (docs/decisions/0031)."""
 
 

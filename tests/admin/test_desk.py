@@ -16,7 +16,7 @@ from kashop.orders import writes
 from kashop.shop import Shop
 from kashop.web.edge import Edge
 from tests.admin.desk import Desk, add_staff, complaints, step_up
-from tests.cast import TestClock, add_epay, add_product, call_back, codes_of, epay_notice, order
+from tests.cast import TestClock, add_epay, add_product, call_back, codes_of, epay_notice, let_a_crowd_in, order
 from tests.flows.test_confirm import PDF, picture
 
 MARK = "<script>alert(7)</script>"
@@ -78,6 +78,7 @@ async def test_it_is_found_by_kind_owner_and_age(shop: Shop, owner: Desk, placed
 
 
 async def test_a_long_desk_goes_on_oldest_first(shop: Shop, owner: Desk, clock: TestClock) -> None:
+    await let_a_crowd_in(shop)
     await add_epay(shop)
     await add_product(shop, "steam", codes=60)
     numbers = []

@@ -19,7 +19,7 @@ from kashop.orders.rules import EXCEPTIONS
 from kashop.shop import Shop
 from tests.admin.desk import add_staff
 from tests.admin.test_screens import Served, Server, log_in
-from tests.cast import PASSWORD, add_epay, add_product, call_back, epay_notice, order
+from tests.cast import PASSWORD, add_epay, add_product, call_back, epay_notice, let_a_crowd_in, order
 from tests.chromium import launched
 
 pytestmark = pytest.mark.browser
@@ -29,6 +29,7 @@ WIDTHS = pytest.mark.parametrize("width", [360, 1280])
 
 async def _fill(shop: Shop) -> tuple[str, int]:
     """A shop with one order for every kind of trouble, the money of some of them real."""
+    await let_a_crowd_in(shop)
     await add_epay(shop)
     await add_epay(shop, "epay-two")
     await add_product(shop, "steam", codes=60)

@@ -11,7 +11,7 @@ from kashop.orders import writes
 from kashop.payments import reads as payments
 from kashop.shop import Shop
 from tests.admin.desk import Desk, complaints, step_up
-from tests.cast import TestClock, add_epay, add_product, call_back, epay_notice, order
+from tests.cast import TestClock, add_epay, add_product, call_back, epay_notice, let_a_crowd_in, order
 
 MARK = "<script>alert(7)</script>"
 
@@ -162,6 +162,7 @@ async def test_orders_are_found_by_number_contact_and_state(shop: Shop, owner: D
 
 
 async def test_long_lists_go_on_by_a_cursor(shop: Shop, owner: Desk) -> None:
+    await let_a_crowd_in(shop)
     await add_epay(shop)
     await add_product(shop, "steam", codes=60)
     numbers = {(await order(shop, "steam")).order.order_no for _ in range(53)}

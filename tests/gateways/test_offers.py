@@ -19,7 +19,7 @@ from kashop.payments.types import Begun
 from kashop.shop import Shop
 from kashop.web.storefront.visitor import device_of
 from tests.admin.desk import Desk
-from tests.cast import BUYER, TestClock, add_product, order
+from tests.cast import BUYER, TestClock, add_product, let_a_crowd_in, order
 from tests.gateways.counter import BEHAVIOURS, COUNTER, add_counter
 
 STAFF = Visitor(is_staff=True)
@@ -150,6 +150,7 @@ async def test_a_gateway_that_hangs_is_not_waited_for(shop: Shop, monkeypatch: p
 
 
 async def test_an_account_that_fails_again_and_again_stands_behind_for_a_while(shop: Shop, clock: TestClock) -> None:
+    await let_a_crowd_in(shop)
     await add_product(shop, "steam", codes=9)
     down = await add_counter(shop, "down", mood="refuses")
     await add_counter(shop, "works")

@@ -77,7 +77,12 @@ def _told(path: Path) -> Iterator[tuple[str, set[str] | None, str]]:
     """Each literal that is given to `tell`, its facts (None: not told literally), and where."""
     for call in (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)):
         name = getattr(call.func, "id", getattr(call.func, "attr", ""))
-        if name == "tell" and len(call.args) > 1 and isinstance(call.args[1], ast.Constant):
+        if (
+            name == "tell"
+            and len(call.args) > 1
+            and isinstance(call.args[1], ast.Constant)
+            and isinstance(call.args[1].value, str)
+        ):
             facts = {k.arg for k in call.keywords if k.arg is not None}
             yield call.args[1].value, facts if len(facts) == len(call.keywords) else None, f"{path.name}:{call.lineno}"
 

@@ -16,7 +16,6 @@ from kashop.db.sqlite import SqliteDb
 from kashop.lib.clock import Clock, SystemClock
 from kashop.lib.errors import Unavailable
 from kashop.payments.failures import Failures
-from kashop.payments.rows import GatewayAccount
 from kashop.payments.types import Gateway
 from kashop.plugins.context import context_maker
 from kashop.plugins.host import Host
@@ -56,8 +55,6 @@ class Shop:
     """Hashes those of people who order."""
     gateways: dict[tuple[int, int], Gateway] = field(default_factory=dict)
     """Made gateways by (account, version), filled by flows/gateways.py."""
-    accounts: dict[str, GatewayAccount] = field(default_factory=dict)
-    """Gateway accounts by name as callbacks last found them (flows/inbox.py); whoever uses one compares its version."""
     captchas: dict[str, Captcha] = field(default_factory=dict)
     """Made captchas by name, filled by flows/pressure.py."""
     gauge: Gauge = field(default_factory=Gauge)

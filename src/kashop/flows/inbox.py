@@ -93,17 +93,16 @@ async def _judge_at_once(shop: Shop, gateway: str, request: CallbackRequest, ip:
     """Store, judge and settle a callback in one commit. None when that cannot be, and nothing was stored: no such account is
     known or it has changed, a stranger's plugin reads it, or something broke.
     """
-    account = shop.accounts.get(gateway) or await shop.db.read(reads.find_gateway, gateway)
+    shown = await shop.shelf.look()
+    account = next((a for a in shown.listing.accounts if a.name == gateway), None)
     if account is None or not shop.plugins.is_of_box(account.type):
         return None
-    shop.accounts[gateway] = account
     try:
         read = _read(shop, account, request)
         verdict, attempt_id = await _kept(shop, account, read, settle.Arrival(request, ip))
     except Unavailable:
         raise
     except writes.AccountChanged:
-        shop.accounts.pop(gateway, None)
         return None
     except Exception:  # noqa: BLE001 - stored first, so that it is not lost, it is tried again, and what breaks is told then
         shop.log.warning("a callback could not be judged at once: it is stored first", gateway=account.name)

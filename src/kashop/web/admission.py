@@ -10,7 +10,9 @@ from typing import Any
 
 from kashop.lib.errors import Busy
 from kashop.lib.line import Line
+from kashop.web.direct import say, whole_body
 from kashop.web.edge import App, Message, Receive, Scope, Send
+from kashop.web.errors import Answer
 
 ORDERS = frozenset({("POST", "/api/v1/orders"), ("POST", "/checkout")})
 
@@ -20,7 +22,7 @@ AT_ONCE = 128
 PATIENCE = 15.0
 """Seconds that the last one in line may expect to wait."""
 
-Page = Callable[[Scope, bytes, Busy], tuple[int, list[tuple[bytes, bytes]], bytes] | None]
+Page = Callable[[Scope, bytes, Busy], Answer | None]
 """Draws the answer to a form that was refused, from the form as it was sent; None when it is no form."""
 
 
@@ -39,38 +41,24 @@ class Admission:
             await self._app(scope, receive, send)
 
     async def _order(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises Busy for whoever gets no page."""
+        """Raises Busy for whoever gets no page, and Stopped when the client went away."""
         is_form = scope["path"] == "/checkout"
         if not is_form:
             self.line.check()  # before its body is read
-        body = await _whole(receive)
-        if body is None:
-            return
+        body = await whole_body(receive)
         try:
             turn = await self.line.enter()
         except Busy as busy:
             answer = self._page(scope, body, busy) if is_form else None
             if answer is None:
                 raise
-            await _say(send, *answer)
+            await say(send, answer)
             return
         try:
             if not _is_gone(scope):
                 await self._app(scope, _again(body, receive), send)
         finally:
             turn.end()
-
-
-async def _whole(receive: Receive) -> bytes | None:
-    """The body, which the edge has measured; None when the client went away."""
-    body, more = b"", True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return body
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
@@ -91,8 +79,3 @@ def _is_gone(scope: Scope) -> bool:
     """Whether the connection was lost meanwhile; only our own protocol tells (web/protocol.py)."""
     cycle: Any = scope["state"].get("cycle")
     return cycle is not None and cycle.disconnected
-
-
-async def _say(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -22,7 +22,7 @@ RISK = (
         choices=("auto", "always", "off"),
         label="Proof of work before an order",
         help="The buyer's browser computes for some seconds before it may hold stock; nobody types anything. "
-        "auto: only while a product is under pressure.",
+        "Before a sale that many wait for, choose “Never”: its crowd is pressure too.",
     ),
     Setting(
         name="risk.captcha_by",

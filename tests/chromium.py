@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
-from playwright.sync_api import Browser, Error, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, sync_playwright
 
 QUIET = [
     "--no-sandbox",
@@ -28,3 +28,9 @@ def launched() -> Iterator[Browser]:
         yield browser
         with suppress(Error):
             browser.close()
+
+
+def follow(link: Locator) -> None:
+    """Click what leads to another page, and wait until that page is there: a click alone does not, nor does a look at it."""
+    with link.page.expect_navigation():
+        link.click()

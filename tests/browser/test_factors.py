@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pyotp
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from tests.cast import PASSWORD
-from tests.chromium import launched
+from tests.chromium import follow, launched
 from tests.serving import Served, kashop
 
 pytestmark = pytest.mark.browser
@@ -78,8 +78,11 @@ class Journey:
     def go(self, path: str) -> None:
         self.page.goto(self.url + path)
 
+    def button(self, word: str) -> Locator:
+        return self.page.get_by_role("button", name=self.say[word], exact=True).locator("visible=true").first
+
     def press(self, word: str) -> None:
-        self.page.get_by_role("button", name=self.say[word], exact=True).locator("visible=true").first.click()
+        follow(self.button(word))
 
     def type(self, word: str, text: str) -> None:
         self.page.get_by_label(re.compile("^" + re.escape(self.say[word]))).first.fill(text)
@@ -127,7 +130,7 @@ def log_in(on: Journey, email: str) -> None:
 def enrol(on: Journey) -> None:
     on.go("/admin/account")
     on.look("account-off")
-    on.page.get_by_role("link", name=on.say["set_up"], exact=True).click()
+    follow(on.page.get_by_role("link", name=on.say["set_up"], exact=True))
     on.seed = on.page.locator(".secret").inner_text().replace(" ", "")
     assert on.page.locator("svg.qr").bounding_box()["width"] >= 160  # type: ignore[index]
     on.look("enrol")
@@ -141,9 +144,9 @@ def enrol(on: Journey) -> None:
     assert len(on.codes) == 10
     on.look("recovery-codes")
     with on.page.expect_download() as download:
-        on.press("file")
+        on.button("file").click()
     assert all(code in download.value.path().read_text(encoding="utf-8-sig") for code in on.codes)
-    on.page.get_by_role("link", name=on.say["kept"]).click()
+    follow(on.page.get_by_role("link", name=on.say["kept"]))
     on.look("account-on")
 
 
@@ -182,7 +185,7 @@ def go_on_with_a_form(on: Journey) -> None:
 def recover(on: Journey, email: str) -> None:
     """Without the phone."""
     log_in(on, email)
-    on.page.get_by_role("link", name=on.say["use_recovery"]).click()
+    follow(on.page.get_by_role("link", name=on.say["use_recovery"]))
     on.look("login-recovery")
     on.type("recovery", on.codes[1])
     on.press("log_in")
@@ -215,7 +218,7 @@ def test_an_owner_uses_two_step_log_in(chromium: Browser, served: Served, tmp_pa
     on.go("/admin/account/totp")
     on.page.wait_for_url("**/admin/step-up?next=**")
     on.look("step-up")
-    on.page.get_by_role("link", name=on.say["use_recovery"]).click()
+    follow(on.page.get_by_role("link", name=on.say["use_recovery"]))
     on.look("step-up-recovery")
     on.go("/admin/account")
     on.page.get_by_text(on.say["left"]).wait_for()

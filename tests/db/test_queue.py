@@ -212,3 +212,19 @@ async def test_the_answers_of_a_group_leave_the_loop_to_others_in_between(tmp_pa
     assert answered == sorted(answered)
     assert max(after - before for before, after in pairwise(seen)) <= ANSWERS_AT_A_TIME
     await db.close()
+
+
+async def test_a_group_that_ends_with_the_last_answers_of_another_waits_its_turn(tmp_path: Path) -> None:
+    migrate.apply(tmp_path / "kashop.db")
+    db = await SqliteDb.open(tmp_path / "kashop.db", SystemClock())
+    loop = asyncio.get_running_loop()
+    first, then = ([(loop.create_future(), n) for n in range(ANSWERS_AT_A_TIME + few)] for few in (1, 0))
+    db._hand_out(list(first))
+    loop.call_soon(db._hand_out, list(then))
+    turns = []
+    while len(turns) < 4:
+        turns.append(sum(answer.done() for answer, _ in first + then))
+        await asyncio.sleep(0)
+    await db.close()
+    assert turns[-1] == len(first + then)
+    assert max(after - before for before, after in pairwise(turns)) <= ANSWERS_AT_A_TIME

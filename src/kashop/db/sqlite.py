@@ -77,6 +77,7 @@ class SqliteDb:
         self._careful = 0
         self._under_way = 0
         self._answers: deque[tuple[asyncio.Future[Any], Any]] = deque()
+        self._is_answering = False
         self._told: list[Callable[[], None]] = []
         self._watched: list[tuple[Callable[[Reader], Any], Callable[[Any], None]]] = []
 
@@ -165,15 +166,17 @@ class SqliteDb:
 
     def _hand_out(self, answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
         """A few at a time, while the writer is at the next group: a page must not wait until all of this one were answered."""
-        is_under_way = bool(self._answers)
         self._answers.extend(answers)
-        if not is_under_way:
+        if not self._is_answering:
+            self._is_answering = True
             self._hand_out_some()
 
     def _hand_out_some(self) -> None:
+        """The last turn of it hands out nothing, so that a group which ends in the turn of another's last few waits its turn."""
+        self._is_answering = bool(self._answers)
         for _ in range(min(len(self._answers), ANSWERS_AT_A_TIME)):
             _answer(*self._answers.popleft())
-        if self._answers:
+        if self._is_answering:
             asyncio.get_running_loop().call_soon(self._hand_out_some)
 
     def _tell(self, seen: list[Any]) -> None:

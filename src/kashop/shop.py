@@ -13,6 +13,7 @@ from kashop.accounts.passwords import Passwords
 from kashop.db import Db, Reader, migrate
 from kashop.db.locks import ServerLock
 from kashop.db.sqlite import SqliteDb
+from kashop.lib import logs
 from kashop.lib.clock import Clock, SystemClock
 from kashop.lib.errors import Unavailable
 from kashop.payments.failures import Failures
@@ -64,7 +65,7 @@ class Shop:
     server_lock: ServerLock | None = None
     door: Door | None = None
     """Where this process is handed the root key, once flows/vault.py has made it."""
-    log: structlog.stdlib.BoundLogger = field(default_factory=lambda: structlog.get_logger("kashop"))
+    log: structlog.stdlib.BoundLogger = field(default_factory=lambda: logs.get_logger("kashop"))
 
     def __post_init__(self) -> None:
         self.waiting_line = Line(self.clock)

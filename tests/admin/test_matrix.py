@@ -57,6 +57,7 @@ TABLE: dict[Door, set[str]] = {
     ("GET", "/supply/assets/{digest}/{name}"): ANYBODY,
     ("GET", "/healthz"): ANYBODY,
     ("GET", "/robots.txt"): ANYBODY,
+    ("GET", "/favicon.ico"): ANYBODY,
     ("GET", "/readyz"): ANYBODY,
     ("GET", "/api/v1/openapi.json"): ANYBODY,
     ("GET", "/api/v1/products"): ANYBODY,

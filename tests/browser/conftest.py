@@ -114,5 +114,5 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
         return page
 
     yield open_one
-    unexpected = [said for said in complaints if "favicon" not in said and "status of 4" not in said]
+    unexpected = [said for said in complaints if "status of 4" not in said]
     assert not unexpected

@@ -9,6 +9,7 @@ from kashop.catalog import writes
 from kashop.flows import settings
 from kashop.lib.actor import CLI
 from kashop.shop import Shop
+from kashop.web.storefront import files
 from tests.cast import add_product
 
 
@@ -99,6 +100,21 @@ async def test_assets_for_ever_and_never_from_elsewhere(site: httpx.AsyncClient)
     assert old.headers["cache-control"] == "no-cache"
     for bad in ("/t/default/1/../theme.toml", "/t/default/1/theme.toml", "/t/other/1/app.css", "/t/default/1/%2e%2e/x", "/t/"):
         assert (await site.get(bad)).status_code in (400, 404)
+
+
+async def test_a_page_that_names_no_icon_gets_the_shops(site: httpx.AsyncClient, shop: Shop) -> None:
+    icon = await site.get("/favicon.ico")
+    assert (icon.status_code, icon.headers["content-type"]) == (200, "image/svg+xml")
+    assert icon.headers["cache-control"] == "public, max-age=86400"
+    assert icon.text.startswith("<svg")
+    again = await site.get("/favicon.ico", headers={"if-none-match": icon.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_a_theme_without_an_icon_is_no_error(site: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "ICONS", ("icon.nowhere",))
+    icon = await site.get("/favicon.ico")
+    assert (icon.status_code, icon.content) == (204, b"")
 
 
 async def test_a_list_that_did_not_change_is_not_sent_again(site: httpx.AsyncClient, shop: Shop) -> None:

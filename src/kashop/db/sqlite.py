@@ -16,13 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-import structlog
-
 from kashop.db import Reader, Tx
 from kashop.db.connections import Connection, connect
 from kashop.db.locks import WriteLock
 from kashop.db.queue import Queue
 from kashop.db.units import Failed, SqliteTx, Undo, Unit, look, run_bare, run_marked
+from kashop.lib import logs
 from kashop.lib.clock import Clock
 from kashop.lib.errors import Refusal, Unavailable, UnknownOutcome
 
@@ -44,7 +43,7 @@ ANSWERS_AT_A_TIME = 16
 
 WRITER_CACHE = "PRAGMA cache_size=-16000"
 
-log = structlog.get_logger("kashop.db")
+log = logs.get_logger("kashop.db")
 
 
 @dataclass(slots=True)

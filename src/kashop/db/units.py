@@ -7,8 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-import structlog
-
+from kashop.lib import logs
 from kashop.lib.errors import Invalid, Unavailable
 
 T = TypeVar("T")
@@ -30,7 +29,7 @@ MACHINE = frozenset(
 )
 """What the machine refuses, and no statement can help: told as Unavailable. Everything else is a bug."""
 
-log = structlog.get_logger("kashop.db")
+log = logs.get_logger("kashop.db")
 
 
 class SqliteTx:

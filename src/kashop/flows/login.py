@@ -7,7 +7,6 @@ before (abuse cases B01, B02, B05).
 """
 
 import msgspec
-import structlog
 
 from kashop.accounts import reads, rules, writes
 from kashop.accounts.factors import reads as factor_reads
@@ -15,13 +14,13 @@ from kashop.accounts.factors import writes as factor_writes
 from kashop.accounts.types import Browser, SignedIn, Staff
 from kashop.db import Tx
 from kashop.flows import devices, factors, password_reset, suspicion
-from kashop.lib import ids
+from kashop.lib import ids, logs
 from kashop.lib.actor import Actor
 from kashop.lib.errors import Denied, NotFound, Refusal, TooMany
 from kashop.risk import one_client
 from kashop.shop import Shop
 
-log = structlog.get_logger("kashop.login")
+log = logs.get_logger("kashop.login")
 
 
 class LoggedIn(msgspec.Struct, frozen=True):

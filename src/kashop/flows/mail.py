@@ -11,8 +11,8 @@ from types import TracebackType
 
 import aiosmtplib
 import msgspec
-import structlog
 
+from kashop.lib import logs
 from kashop.lib.addresses import Network
 from kashop.notices.types import NotSent
 from kashop.plugins.reach import Reach, Unreachable, tls_context
@@ -22,7 +22,7 @@ COMMAND_SECONDS = 15.0
 TOTAL_SECONDS = 30.0
 """For one mail with its log-in, whatever the server does between."""
 
-log = structlog.get_logger("kashop.mail")
+log = logs.get_logger("kashop.mail")
 
 
 class MailServer(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,10 +13,10 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
-import structlog
 
 from kashop.catalog.types import Offer
 from kashop.db import Reader, Tx
+from kashop.lib import logs
 from kashop.lib.actor import Actor
 from kashop.lib.clock import MINUTE, SECOND
 from kashop.lib.errors import Conflict, Refusal, SoldOut
@@ -43,7 +43,7 @@ MOST_ENDED = 2000
 _LAPSES = ("order.expired", "order.cancelled")
 _PAID = "order.paid"
 
-log = structlog.get_logger("kashop.risk")
+log = logs.get_logger("kashop.risk")
 
 
 class Asked(msgspec.Struct, frozen=True):

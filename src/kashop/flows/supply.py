@@ -11,13 +11,12 @@ import re
 from collections.abc import AsyncIterator
 
 import msgspec
-import structlog
 
 from kashop.accounts import reads as accounts
 from kashop.db import Reader, Tx
 from kashop.flows import restock
 from kashop.inventory import reads as inventory
-from kashop.lib import ids
+from kashop.lib import ids, logs
 from kashop.lib.actor import SYSTEM, Actor
 from kashop.lib.clock import HOUR, SECOND
 from kashop.lib.errors import Conflict, Denied, Invalid, NotFound, TooMany
@@ -29,7 +28,7 @@ from kashop.supply.sealedbatch import MOST_DRIFT, BatchRefused, Head
 from kashop.supply.types import Allowed, Counts, ImportKey, SealedBatch, SealedContent, Supplier, SupplierKey
 from kashop.vault import Sealed, Tampered, boxes
 
-log = structlog.get_logger("kashop.supply")
+log = logs.get_logger("kashop.supply")
 
 MOST_OPEN, MOST_OPEN_BYTES = 50, 64 * 1024 * 1024
 """How much of one supplier's may wait."""

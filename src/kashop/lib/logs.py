@@ -1,7 +1,8 @@
 """The process's log: one line an event, as text for people or JSON for machines, to standard error.
 
 Always true: a traceback shows code and never a variable's value, since that may be a password, a key or a code; what is
-named like a secret is blotted out before it is written, in fields and in the queries of addresses.
+named like a secret is blotted out before it is written, in fields and in the queries of addresses. So it is too in a process
+that never set its log up.
 """
 
 import logging
@@ -20,7 +21,20 @@ _IN_TEXT = re.compile(r"(?i)\b(password|secret|token|key|k|sign|csrf|code)=([^&\
 def configure(log_format: str = "text", log_level: str = "info") -> None:
     """Set up the log of this process. `log_format` is text or json."""
     level = logging.getLevelNamesMapping().get(log_level.upper(), logging.INFO)
-    is_json = log_format == "json"
+    _write_as(log_format == "json", level)
+    root = logging.getLogger()
+    root.handlers[:] = [_Libraries()]
+    root.setLevel(max(level, logging.WARNING))
+
+
+def get_logger(name: str, **values: object) -> Any:
+    """Who writes into the log under this name. structlog left as it comes would show every variable beside a traceback."""
+    if not structlog.is_configured():
+        _write_as(False, logging.INFO)
+    return structlog.get_logger(name, **values)
+
+
+def _write_as(is_json: bool, level: int) -> None:
     last: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     if not is_json:
         plain = structlog.dev.plain_traceback
@@ -37,9 +51,6 @@ def configure(log_format: str = "text", log_level: str = "info") -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    root = logging.getLogger()
-    root.handlers[:] = [_Libraries()]
-    root.setLevel(max(level, logging.WARNING))
 
 
 class _Libraries(logging.Handler):

@@ -8,9 +8,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
-import structlog
 
 from kashop.db import Db
+from kashop.lib import logs
 from kashop.lib.clock import Clock
 from kashop.plugins.http import Http
 from kashop.plugins.types import Log, Store
@@ -65,7 +65,7 @@ class RunningContext:
         self.clock = clock
         self.store = store
         self.http = http or Http()
-        self.log: Log = structlog.get_logger("kashop.plugin", plugin=plugin)
+        self.log: Log = logs.get_logger("kashop.plugin", plugin=plugin)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 import pluggy
-import structlog
 
+from kashop.lib import logs
 from kashop.payments.types import Gateway, GatewayType
 from kashop.plugins import finders, guard, hookspecs
 from kashop.plugins.context import RunningContext, where
@@ -28,7 +28,7 @@ from kashop.risk.captcha import Captcha, CaptchaType
 HOOK_SECONDS = 5.0
 PAGE_SECONDS = 20.0
 
-log = structlog.get_logger("kashop.plugins")
+log = logs.get_logger("kashop.plugins")
 
 
 class PluginInfo(msgspec.Struct, frozen=True, kw_only=True):

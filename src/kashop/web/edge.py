@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import structlog
 
+from kashop.lib import logs
 from kashop.lib.errors import Refusal
 from kashop.lib.ids import random_bytes
 from kashop.web.errors import Problem, Stopped, problem_of
@@ -75,7 +76,7 @@ _CSP = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'n
 _CSP_SHOP = _CSP.format(forms="'self' https: http:").encode()
 _CSP_PANEL = _CSP.format(forms="'self'").encode()
 
-log = structlog.get_logger("kashop.web")
+log = logs.get_logger("kashop.web")
 
 
 @dataclass(frozen=True, slots=True)

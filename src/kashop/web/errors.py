@@ -9,18 +9,18 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from markupsafe import Markup
 
+from kashop.lib import logs
 from kashop.lib.errors import Busy, FieldError, Invalid, Refusal, TooMany
 from kashop.web.text import SOURCE_LOCALE, Catalogue, translations
 
 Scope = MutableMapping[str, Any]
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
-log = structlog.get_logger("kashop.web")
+log = logs.get_logger("kashop.web")
 
 
 class Problem(msgspec.Struct, frozen=True):

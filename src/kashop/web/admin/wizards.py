@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import structlog
 
 from kashop.flows.restock import Progress, Report
 from kashop.inventory.stockfile import Rules, Shape
-from kashop.lib import ids
+from kashop.lib import ids, logs
 from kashop.lib.clock import HOUR, SECOND, Clock
 from kashop.lib.errors import Invalid, NotFound, Refusal, Unavailable
 from kashop.vault.spool import Spool
@@ -26,7 +25,7 @@ MOST_BYTES = 2 * 1024**3
 LEAST_FREE = 512 * 1024**2
 """Bytes of the disk that the shop's own database must be left."""
 
-log = structlog.get_logger("kashop.web")
+log = logs.get_logger("kashop.web")
 
 
 class Work:

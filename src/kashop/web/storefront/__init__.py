@@ -22,6 +22,7 @@ route_handlers = [
     lookup.forget,
     returned.returned,
     files.asset,
+    files.favicon,
     files.upload,
     robots.robots_txt,
 ]

@@ -15,6 +15,10 @@ from kashop.web.sessions import AnyRequest, shop_of
 
 IMAGES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
 
+ICONS = ("favicon.ico", "mark.svg")
+"""A theme's own icon, else its mark."""
+_DAY = b"public, max-age=86400"
+
 _IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}\.(png|jpg|jpeg|webp|gif)", re.ASCII)
 
 
@@ -25,6 +29,17 @@ async def asset(request: AnyRequest, theme: FromPath[str], digest: FromPath[str]
     if found is None:
         raise NotFound("There is no such file.")
     return response(found)
+
+
+@get("/favicon.ico")
+async def favicon(request: AnyRequest) -> Response[bytes]:
+    """The shop's icon, for pages that name none: browsers ask here by themselves. A theme without one has no error to tell."""
+    files = pages_of(request).theme.assets.files
+    icon = next((files[name] for name in ICONS if name in files), None)
+    if icon is None:
+        return Response(b"", status_code=204, media_type="image/x-icon", headers={"cache-control": _DAY.decode()})
+    status, headers, body = icon.answer(dict(request.scope["headers"]), is_current=False)
+    return response((status, [(n, _DAY if n == b"cache-control" else v) for n, v in headers], body))
 
 
 @get("/uploads/{name:str}")

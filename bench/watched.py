@@ -11,6 +11,7 @@ import contextlib
 import cProfile
 import pstats
 import re
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kashop.cli import serve
-from kashop.db import connections
+from kashop.db import connections, glances
 from kashop.settings.config import load
 from kashop.shop import Shop
 
@@ -37,9 +38,9 @@ _LISTED = re.compile(r"\(\s*\?(?:\s*,\s*\?)+\s*\)")
 class Watch:
     """The shop's threads by what they are for: `loop`, `writer`, `readers` and the `others`."""
 
-    def __init__(self, shop: Shop, opened: list[connections.Connection]):
+    def __init__(self, shop: Shop, opened: list[connections.Connection], on_loop: list[sqlite3.Connection]):
         self._shop, self._loop = shop, asyncio.get_running_loop()
-        self._opened = opened
+        self._opened, self._on_loop = opened, on_loop
         self._stop: Callable[[], Told] = dict
         self._main = threading.get_ident()
 
@@ -90,8 +91,10 @@ class Watch:
         seen: Counter[tuple[str, str]] = Counter()
         for kind, connection in named:
             self._there(connection, lambda con, kind=kind: con.set_trace_callback(lambda sql: seen.update(((kind, sql),))))
+        self._trace_loop(lambda sql: seen.update((("loop", sql),)))
 
         def stop() -> Told:
+            self._trace_loop(None)
             for _, connection in named:
                 self._there(connection, lambda con: con.set_trace_callback(None))
             found: Counter[tuple[str, str]] = Counter()
@@ -100,6 +103,10 @@ class Watch:
             return {"statements": [(kind, sql, times) for (kind, sql), times in found.most_common()]}
 
         return stop
+
+    def _trace_loop(self, call: Callable[[str], None] | None) -> None:
+        for con in self._on_loop:
+            self._loop.call_soon_threadsafe(con.set_trace_callback, call)
 
     def _functions(self, named: list[tuple[str, connections.Connection]], clock: Callable[[], float]) -> Callable[[], Told]:
         profiles: list[tuple[str, cProfile.Profile, connections.Connection | None]] = []
@@ -180,9 +187,17 @@ def main() -> None:
         opened.append(self)
 
     connections.Connection.__init__ = remembered  # type: ignore[method-assign]
+    on_loop: list[sqlite3.Connection] = []
+    open_one = glances.opened
+
+    def remembered_too(*args: Any) -> sqlite3.Connection:
+        on_loop.append(open_one(*args))
+        return on_loop[-1]
+
+    glances.opened = remembered_too
 
     async def welcome(shop: Shop) -> str:
-        threading.Thread(target=_answer, args=(given.watch, Watch(shop, opened)), daemon=True).start()
+        threading.Thread(target=_answer, args=(given.watch, Watch(shop, opened, on_loop)), daemon=True).start()
         return "watched"
 
     serve.work(load(given.data, port=given.port), welcome=welcome)

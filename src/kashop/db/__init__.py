@@ -63,6 +63,12 @@ class Db(Protocol):
         """Run a look."""
         ...
 
+    async def glance(self, fn: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a look that reads a handful of rows by their keys and does nothing else, at once where the engine can: it saves the
+        way to a thread, and everybody waits for it meanwhile. A list, a count, a search, or anything with a hash in it is for
+        `read`."""
+        ...
+
     async def write(self, fn: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a change; returns after it is durable.
 

@@ -18,6 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from kashop.db import Reader, Tx
 from kashop.db.connections import Connection, connect
+from kashop.db.glances import Glances, is_to_wait
 from kashop.db.locks import WriteLock
 from kashop.db.queue import Queue
 from kashop.db.units import Failed, SqliteTx, Undo, Unit, look, run_bare, run_marked
@@ -65,6 +66,7 @@ class SqliteDb:
         self._writer: Connection | None = None
         self._idle: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
         self._readers: list[Connection] = []
+        self._glances: Glances | None = None
         self._queue: Queue[_Unit] = Queue()
         self._drain: asyncio.Task[None] | None = None
         self._is_closing = False
@@ -96,6 +98,17 @@ class SqliteDb:
             return await asyncio.shield(reader.run(look, self._clock.now(), fn, args, kwargs))
         finally:
             self._idle.put_nowait(reader)
+
+    async def glance(self, fn: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a look of a few rows at once, on the loop, while that is quick; else on a reader's thread."""
+        glances = self._glances
+        if glances is not None and glances.is_quick:
+            try:
+                return glances.take(self._clock.now(), fn, args, kwargs)
+            except sqlite3.OperationalError as error:
+                if not is_to_wait(error):
+                    raise
+        return await self.read(fn, *args, **kwargs)
 
     async def write(self, fn: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a change in the next group; returns after its COMMIT. A cancelled caller does not cancel the change."""
@@ -274,8 +287,12 @@ class SqliteDb:
             reader = await connect(self.path, "PRAGMA wal_autocheckpoint=0", "PRAGMA query_only=1")
             self._readers.append(reader)
             self._idle.put_nowait(reader)
+        self._glances = Glances(self.path)
 
     async def _disconnect(self) -> None:
+        if self._glances is not None:
+            self._glances.close()
+            self._glances = None
         readers, self._readers = self._readers, []
         for _ in readers:
             reader = await self._idle.get()

@@ -132,7 +132,7 @@ async def answer_show(shop: Shop, scope: Scope, receive: Receive, no: str) -> An
     """The same without the framework: one look, which tells nothing to whoever has not the order's token."""
     if scope["query_string"]:
         checked_query(parse_pairs(scope["query_string"]), SHOW.query)
-    told = await shop.db.read(_told_to, no, order_token(scope["headers"]))
+    told = await shop.db.glance(_told_to, no, order_token(scope["headers"]))
     if told is None:
         client = scope.get("client")
         shop.limits.take("order token", one_client(client[0] if client else ""))

@@ -1,7 +1,8 @@
 """Before an order may hold stock: how hard its products are pressed, what its buyer holds unpaid already, and his proof of work.
 
 Always true: what is held is counted, and a proof is spent, in the change that places the order; memory only says how hard to be.
-Whoever orders from an address that the merchant named his own is counted by contact alone and proves nothing.
+Whoever orders from an address that the merchant named his own is counted by contact alone and proves nothing. What a stranger
+does with a buyer's contact from elsewhere neither counts against that buyer nor makes his work harder.
 """
 
 import asyncio
@@ -97,11 +98,9 @@ async def admit(shop: Shop, goods: Sequence[Asked], contact: str, actor: Actor, 
     """What an order of these goods may do. Raises ProofNeeded, OverBudget, SoldOut."""
     is_ours = not actor.ip or is_free(shop.settings.text("risk.free_networks"), actor.ip)
     client = one_client(actor.ip)
-    who = Who(
-        None if is_ours else _digest(shop, "client", client),
-        contact_key(contact) or None,
-        _digest(shop, "browser", shown.browser) if shown.browser else None,
-    )
+    address = None if is_ours else _digest(shop, "client", client)
+    browser = _digest(shop, "browser", shown.browser) if shown.browser else None
+    who = Who(address, contact_key(contact) or None, browser, address or 0)
     codes = _codes(goods)
     strains = await strains_of(shop, [asked.offer.sku.sku_id for asked in goods])
     pressed = [(strain, asked) for strain, asked in zip(strains, goods, strict=True) if strain.is_pressed]
@@ -265,7 +264,7 @@ def _task(
     now, gauge = shop.clock.now(), shop.gauge
     hardest = max(pressed, key=lambda p: p[0].force)[1] if pressed else goods[0]
     force = max((strain.force for strain, _asked in pressed), default=0.0)
-    marks = [gauge.unpaid(kind, getattr(who, kind) or 0, now) for kind in ("client", "contact", "browser")]
+    marks = [gauge.unpaid("client", who.client or 0, now), gauge.unpaid("browser", who.browser or 0, now)]
     seconds = pressure.work(force, codes=sum(asked.quantity for _strain, asked in pressed), taken=max(marks) + taken)
     subject = shop.keyring.sign("risk task", f"order|{hardest.offer.product.product_id}|{client}")
     return Task(subject=subject, work=seconds, until=now + PROOF_FOR)

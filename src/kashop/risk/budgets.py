@@ -1,6 +1,7 @@
 """How much of the stock one address, one contact and one browser may hold unpaid.
 
-Always true: what is held is counted in the change that places the order; a bound of 0 is none.
+Always true: what is held is counted in the change that places the order; a bound of 0 is none. A contact counts only together
+with the address that it is ordered from: it is no secret, and a stranger who knows it takes nothing from its owner.
 """
 
 from collections.abc import Sequence
@@ -11,11 +12,15 @@ from kashop.lib.errors import Conflict
 
 
 class Who(msgspec.Struct, frozen=True):
-    """Who orders, as far as it is counted: keyed digests of address and browser, the contact; None is not counted."""
+    """Who orders, as far as it is counted: keyed digests of address and browser, the contact; None is not counted.
+
+    `beside` is the address that a contact is counted at, 0 for those that the merchant named his own.
+    """
 
     client: int | None
     contact: str | None
     browser: int | None
+    beside: int = 0
 
 
 NOBODY = Who(None, None, None)
@@ -44,6 +49,7 @@ class Caps(msgspec.Struct, frozen=True):
             who.client if has_client else None,
             who.contact if has_buyer else None,
             who.browser if has_buyer else None,
+            who.beside if has_buyer else 0,
         )
 
 

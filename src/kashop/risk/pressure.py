@@ -29,7 +29,7 @@ EASIEST, HARDEST = 1.0, 180.0
 DOUBLINGS, OWN_DOUBLINGS = 8, 6
 """From the least pressure to the whole stock held; and by what one address has already taken and not paid."""
 PAID_FORGIVES = 2
-"""Orders that ran out unpaid, for each one that the same address, contact or browser paid."""
+"""Orders that ran out unpaid, for each one that the same address or browser paid."""
 
 
 class Shelf(msgspec.Struct, frozen=True):
@@ -47,7 +47,6 @@ class Ended(msgspec.Struct, frozen=True):
     at: int
     client: int
     browser: int
-    contact: str
     sku_id: int
     quantity: int
 
@@ -77,7 +76,7 @@ class Gauge:
         """Codes that orders took or are about to take, which the last look cannot have seen: a burst is over in less."""
         self._lapsed: dict[int, deque[tuple[int, int]]] = {}
         self._pressed_at: dict[int, int] = {}
-        self._marks: OrderedDict[tuple[str, int | str], deque[tuple[int, int]]] = OrderedDict()
+        self._marks: OrderedDict[tuple[str, int], deque[tuple[int, int]]] = OrderedDict()
 
     def take_stock(self, shelves: Iterable[Shelf], now: int, line: float) -> None:
         """What there is now; `line` is the share from which it is pressed."""
@@ -123,7 +122,7 @@ class Gauge:
         known = [self.strain(sku_id, now, line) for sku_id in self._shelves.keys() | self._lapsed.keys()]
         return sorted((s for s in known if s.is_pressed), key=lambda s: (-s.force, s.sku_id))
 
-    def unpaid(self, kind: str, who: int | str, now: int) -> int:
+    def unpaid(self, kind: str, who: int, now: int) -> int:
         """Orders that somebody let run out within the hour, less what he paid for others."""
         marks = self._marks.get((kind, who))
         return max(0, sum(n for at, n in marks if at > now - REMEMBERED)) if marks else 0
@@ -159,7 +158,7 @@ class Gauge:
         )
 
     def _mark(self, line: Ended, count: int) -> None:
-        for key in (("client", line.client), ("contact", line.contact), ("browser", line.browser)):
+        for key in (("client", line.client), ("browser", line.browser)):
             if not key[1] or (count < 0 and key not in self._marks):
                 continue
             marks = self._marks.setdefault(key, deque(maxlen=200))

@@ -50,7 +50,12 @@ RISK = (
         least=1,
         most=1440,
     ),
-    _number("orders_per_buyer", 5, "Unpaid orders of one buyer", f"At once, by contact and by browser. {_NO_BOUND}"),
+    _number(
+        "orders_per_buyer",
+        5,
+        "Unpaid orders of one buyer",
+        f"At once, by browser, and by contact together with the address. {_NO_BOUND}",
+    ),
     _number("codes_per_buyer", 1000, "Unpaid codes of one buyer", f"All that those orders may hold together. {_NO_BOUND}"),
     _number("orders_per_address", 100, "Unpaid orders of one address", f"Wide: many buyers may share an address. {_NO_BOUND}"),
     _number("codes_per_address", 5000, "Unpaid codes of one address", f"All that those orders may hold together. {_NO_BOUND}"),

@@ -13,11 +13,11 @@ def held_by(db: Reader, who: Who) -> list[Held]:
              WHERE status = 'pending' AND client = CAST(:client AS BIGINT)
              UNION ALL
              SELECT 'contact' AS kind, COUNT(*) AS orders, COALESCE(SUM(units), 0) AS codes FROM orders
-             WHERE status = 'pending' AND contact = CAST(:contact AS TEXT)
+             WHERE status = 'pending' AND contact = CAST(:contact AS TEXT) AND client = CAST(:beside AS BIGINT)
              UNION ALL
              SELECT 'browser' AS kind, COUNT(*) AS orders, COALESCE(SUM(units), 0) AS codes FROM orders
              WHERE status = 'pending' AND browser = CAST(:browser AS BIGINT) AND browser <> 0"""
-    return db.all(sql, Held, client=who.client, contact=who.contact, browser=who.browser)
+    return db.all(sql, Held, client=who.client, contact=who.contact, beside=who.beside, browser=who.browser)
 
 
 def newest_event(db: Reader) -> int:
@@ -27,7 +27,7 @@ def newest_event(db: Reader) -> int:
 
 def ended(db: Reader, name: str, after: int, *, limit: int) -> list[Ended]:
     """Lines of orders of which that was told since an event, the newest first; of cancelled ones, those that buyers ended."""
-    sql = """SELECT e.seq, e.at, o.client, o.browser, o.contact, l.sku_id, l.quantity
+    sql = """SELECT e.seq, e.at, o.client, o.browser, l.sku_id, l.quantity
              FROM events e JOIN orders o ON o.order_id = e.object_id JOIN order_lines l ON l.order_id = o.order_id
              WHERE e.name = :name AND e.seq > :after AND (e.name = 'order.paid' OR o.paid_minor = 0)
                AND (e.name <> 'order.cancelled' OR e.actor_kind = 'buyer')

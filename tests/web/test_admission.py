@@ -13,7 +13,8 @@ import pytest
 
 from kashop.app import make_app
 from kashop.lib.errors import Busy
-from kashop.lib.line import AT_A_TIME, MEASURED, Line, Turn, step_aside
+from kashop.lib.line import AT_A_TIME, LONGEST, MEASURED, Line, Turn, step_aside
+from kashop.shelf import memory
 from kashop.shop import Shop
 from kashop.web.admission import Admission
 from tests.cast import add_epay, add_product
@@ -86,9 +87,18 @@ async def test_how_long_it_may_take_says_who_is_refused() -> None:
         seconds.now += 1
         (await task).end()
         await turns()
-    with pytest.raises(Busy) as busy:  # a second each, and hundreds wait
-        await line.enter()
-    assert busy.value.retry_after >= 10
+    told = []
+    for _ in range(60):
+        with pytest.raises(Busy) as busy:  # hundreds wait, most of a second each
+            await line.enter()
+        told.append(busy.value.retry_after)
+    assert told[0] <= 3, "so long the line itself bears"
+    assert told[20] >= 10, "each place that becomes free is promised to one"
+    assert told[-1] == LONGEST
+    seconds.now += LONGEST
+    with pytest.raises(Busy) as later:
+        line.check()
+    assert later.value.retry_after <= 3, "what was promised is over"
     for task in served:
         task.cancel()
 
@@ -175,6 +185,53 @@ async def test_a_program_is_told_when_to_come_back(crowded: tuple[httpx.AsyncCli
     assert refused.json()["code"] == "busy"
     admission.line = open_line()
     assert (await client.post("/api/v1/orders", json=WISH, headers=headers)).status_code == 201
+
+
+async def test_who_asks_in_vain_stands_in_no_line(
+    crowded: tuple[httpx.AsyncClient, Admission], shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He hears what he would hear behind the line; the control, who could be served, is sent away."""
+    monkeypatch.setattr(memory, "OLDEST_COUNTS", 0.0)
+    client, admission = crowded
+    await add_product(shop, "gone", codes=1)
+    gone = {**WISH, "lines": [{"sku": "gone", "quantity": 1}]}
+    admission.line = open_line()
+    first = await client.post("/api/v1/orders", json=gone, headers={"idempotency-key": "first-6f1c2a9be3d84f0f9b"})
+    assert first.status_code == 201
+    form = await form_of(client, contact="b@example.com")
+    admission.line = full()
+    asked = {
+        "sold out": (gone, 409, "sold_out"),
+        "not for sale": ({**WISH, "lines": [{"sku": "no-such", "quantity": 1}]}, 422, "invalid"),
+        "too many at once": ({**WISH, "lines": [{"sku": "steam-50", "quantity": 999}]}, 422, "invalid"),
+        "not well-formed": ({"lines": 7}, 422, "invalid"),
+        "nothing": ({**WISH, "lines": []}, 422, "invalid"),
+        "control": (WISH, 503, "busy"),
+    }
+    for name, (wish, status, code) in asked.items():
+        answer = await client.post("/api/v1/orders", json=wish, headers={"idempotency-key": f"{name:_<30}".replace(" ", "_")})
+        assert (answer.status_code, answer.json()["code"]) == (status, code), name
+    sold_out = await client.post("/checkout", data={**form, "product": "gone", "sku": "gone"})
+    assert sold_out.status_code == 409
+    assert (await client.post("/checkout", data=form)).status_code == 503
+
+
+async def test_whose_order_was_placed_hears_so_though_it_is_sold_out(
+    crowded: tuple[httpx.AsyncClient, Admission], shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "OLDEST_COUNTS", 0.0)
+    client, admission = crowded
+    await add_product(shop, "gone", codes=1)
+    gone = {**WISH, "lines": [{"sku": "gone", "quantity": 1}]}
+    admission.line = open_line()
+    headers = {"idempotency-key": "first-6f1c2a9be3d84f0f9b"}
+    first = await client.post("/api/v1/orders", json=gone, headers=headers)
+    admission.line = full()
+    again = await client.post("/api/v1/orders", json=gone, headers=headers)
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (201, "true")
+    assert again.json()["order_no"] == first.json()["order_no"]
+    other = {**gone, "contact": {"type": "email", "value": "other@example.com"}}
+    assert (await client.post("/api/v1/orders", json=other, headers=headers)).json()["code"] == "idempotency_mismatch"
 
 
 async def test_all_but_new_orders_pass(crowded: tuple[httpx.AsyncClient, Admission]) -> None:
@@ -271,7 +328,7 @@ async def test_who_went_away_while_waiting_orders_nothing() -> None:
     class Cycle:
         disconnected = False
 
-    admission = Admission(app, lambda *_: None, line=Line(at_once=1, patience=60))
+    admission = Admission(app, None, lambda *_: None, line=Line(at_once=1, patience=60))
     first = await admission.line.enter()
     gone, there = Cycle(), Cycle()
     scopes = [{"type": "http", "method": "POST", "path": "/checkout", "state": {"cycle": cycle}} for cycle in (gone, there)]

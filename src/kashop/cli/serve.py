@@ -19,6 +19,8 @@ from kashop.lib import fence
 from kashop.lib.errors import Unavailable
 from kashop.settings.config import Config
 from kashop.shop import Shop
+from kashop.web.admission import Admission
+from kashop.web.arrivals import Arrivals
 from kashop.web.connections import Connections, most_connections, most_files
 from kashop.web.protocol import bounded
 
@@ -121,10 +123,12 @@ async def _work(
 
 
 async def _answer(at_work: Running, sock: socket.socket, stop: asyncio.Event, welcome: str) -> None:
+    orders = at_work.app.inward
+    assert isinstance(orders, Admission)
     server = _Server(
         uvicorn.Config(
             at_work.app,
-            http=bounded(Connections(most_connections(most_files()), at_work.app.rules.is_proxy)),
+            http=bounded(Connections(most_connections(most_files()), at_work.app.rules.is_proxy), orders),
             ws="none",
             log_config=None,
             access_log=False,
@@ -153,10 +157,16 @@ class _Server(uvicorn.Server):
         self._welcome = welcome
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer, and say so."""
-        await super().startup(sockets)
+        """Begin to answer, a few connections at a time, and say so."""
+        await super().startup([])  # which listens nowhere
         if self.started:
+            self.servers.extend(Arrivals(sock, self._connection) for sock in sockets or ())  # type: ignore[misc]
             show.line(self._welcome)
+
+    def _connection(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -152,6 +152,11 @@ class Edge:
         """Whom it trusts."""
         return self._rules
 
+    @property
+    def inward(self) -> App:
+        """What stands behind it."""
+        return self._inward
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)

@@ -12,6 +12,7 @@ import re
 from functools import partial
 from typing import Any, Protocol
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kashop.lib.line import ComeIn, Place, Turn
@@ -47,26 +48,58 @@ class Orders(Protocol):
         ...
 
 
+class _Pipeline(list[Any]):
+    """Requests behind the one that is answered: an empty deque is half a kilobyte for each connection."""
+
+    __slots__ = ()
+
+    def appendleft(self, request: Any) -> None:
+        self.insert(0, request)
+
+
+class _Flow(FlowControl):
+    """uvicorn's, but that the event is made when somebody has to wait for it: it is most of a kilobyte."""
+
+    __slots__ = ("_is_writable_event", "_transport", "read_paused", "write_paused")
+
+    def __init__(self, transport: asyncio.Transport):
+        self._transport = transport
+        self.read_paused = self.write_paused = False
+
+    def pause_writing(self) -> None:
+        if not self.write_paused:
+            self._is_writable_event = asyncio.Event()
+        super().pause_writing()
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """For `uvicorn.Config(http=…)`; `bounded` makes one for connections that are counted by more than their number."""
 
     everybody: Connections | None = None
     orders: Orders | None = None
-    _outside = 0
-    _is_admitted = False
-    _is_begun = False
-    _patience: asyncio.TimerHandle | None = None
-    _stalled: asyncio.TimerHandle | None = None
-    _left = 0
-    _held = b""
-    _head = _whole = 0
-    """Bytes of the order that is held: its head, and all of it; 0 until that is known."""
-    _place: Place | None = None
-    _turn: Turn | None = None
+
+    # beside the dict, which would grow with them past what Python keeps small: twice a kilobyte for each of thousands
+    __slots__ = (
+        *("_is_admitted", "_is_begun", "_left", "_outside", "_patience", "_stalled"),
+        *("_head", "_held", "_place", "_turn", "_whole"),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.pipeline = _Pipeline()  # type: ignore[assignment]
+        self._is_admitted = self._is_begun = False
+        self._outside = self._left = 0
+        self._held = b""
+        self._head = self._whole = 0  # bytes of the order that is held; 0 until they are known
+        self._patience: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+        self._place: Place | None = None
+        self._turn: Turn | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head, if there is room."""
         super().connection_made(transport)
+        self.flow = _Flow(transport)
         self._is_admitted = self._all.come(self, self.client[0] if self.client else "")
         if self._is_admitted:
             self._wait()

@@ -14,7 +14,7 @@ import pytest
 from kashop.db import Reader, Tx, migrate
 from kashop.db.connections import Connection
 from kashop.db.locks import ServerLock, WriteLock
-from kashop.db.sqlite import CHECKPOINT_GROUPS, CHECKPOINT_PAGES, SqliteDb
+from kashop.db.sqlite import SqliteDb
 from kashop.lib.clock import SystemClock
 from kashop.lib.errors import Invalid, Unavailable
 from kashop.settings.reads import Stored
@@ -216,13 +216,6 @@ def test_a_server_leaves_word_of_where_it_answers(tmp_path: Path) -> None:
     pid, url = ServerLock(tmp_path).holder() or (0, "")
     assert (pid, url) == (os.getpid(), "http://127.0.0.1:8123")
     server.release()
-
-
-async def test_the_log_is_copied_back_while_nobody_waits(db: SqliteDb) -> None:
-    for n in range(10 * CHECKPOINT_GROUPS):
-        await db.write(add, f"s{n}")
-    log = db.path.with_name("kashop.db-wal").stat().st_size
-    assert log < CHECKPOINT_PAGES * 4096 / 8, "what was copied back is written over"
 
 
 async def test_a_unit_that_failed_before_it_changed_anything_undoes_nothing(db: SqliteDb) -> None:

@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-from kashop.db import Reader, Tx
+from kashop.db import Reader, Tx, checkpoints
+from kashop.db.checkpoints import Log, Pace
 from kashop.db.connections import Connection, connect
 from kashop.db.glances import Glances, is_to_wait
 from kashop.db.locks import WriteLock
@@ -28,13 +29,6 @@ from kashop.lib.errors import Refusal, Unavailable, UnknownOutcome
 
 T = TypeVar("T")
 P = ParamSpec("P")
-
-CHECKPOINT_PAGES = 8000
-"""32 MiB of log: an import touches a page of the fingerprints' index with every row, and copied each back after every chunk.
-It is copied back within a COMMIT, some 100 ms long, for which buyers wait: so most of it is done before, while nobody does."""
-
-CHECKPOINT_GROUPS = 64
-"""After so many commits the log is copied back as soon as no unit waits: a few milliseconds each time."""
 
 CAREFUL_GROUPS = 16
 """After a unit failed that had changed something, so many groups mark where each of their units begins."""
@@ -58,11 +52,12 @@ class _Unit:
 class SqliteDb:
     """The shop's database file. Make one with `await SqliteDb.open(…)`."""
 
-    def __init__(self, path: Path, clock: Clock, *, readers: int):
+    def __init__(self, path: Path, clock: Clock, *, readers: int, pace: Pace | None = None):
         self.path = path
         self._clock = clock
         self._reader_count = readers
         self._lock = WriteLock(path.parent)
+        self._log = Log(path, self._lock, pace)
         self._writer: Connection | None = None
         self._idle: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
         self._readers: list[Connection] = []
@@ -74,7 +69,6 @@ class SqliteDb:
         """Why the writer takes no units just now; empty when it does."""
         self.groups = 0
         self.units = 0
-        self._copied_at = 0
         self._careful = 0
         self._under_way = 0
         self._answers: deque[tuple[asyncio.Future[Any], Any]] = deque()
@@ -83,9 +77,9 @@ class SqliteDb:
         self._watched: list[tuple[Callable[[Reader], Any], Callable[[Any], None]]] = []
 
     @classmethod
-    async def open(cls, path: Path, clock: Clock, *, readers: int = 2) -> "SqliteDb":
+    async def open(cls, path: Path, clock: Clock, *, readers: int = 2, pace: Pace | None = None) -> "SqliteDb":
         """Open an existing, migrated file."""
-        db = cls(path, clock, readers=readers)
+        db = cls(path, clock, readers=readers, pace=pace)
         await db._connect()
         return db
 
@@ -172,9 +166,8 @@ class SqliteDb:
             if unknown:
                 await self._recover()
                 continue
-            if not self._queue and self.groups >= self._copied_at + CHECKPOINT_GROUPS:
-                self._copied_at = self.groups
-                await self._copy_back()
+            if self._writer is not None and self._log.is_due(self._writer.total_changes, is_idle=not self._queue):
+                await self._log.copy_back(self._writer)
 
     def _hand_out(self, answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
         """A few at a time, while the writer is at the next group: a page must not wait until all of this one were answered."""
@@ -199,18 +192,6 @@ class SqliteDb:
                 call()
             except Exception:
                 log.exception("who wanted to know of a commit failed")
-
-    async def _copy_back(self) -> None:
-        """Checkpoint what the log holds. A failure costs nothing: the log stays, and the next one tries again."""
-        assert self._writer is not None
-        try:
-            await self._writer.run(self._checkpoint)
-        except (sqlite3.Error, OSError) as error:
-            log.warning("the log could not be copied back", problem=str(error))
-
-    def _checkpoint(self, con: sqlite3.Connection) -> None:
-        with self._lock:
-            con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def _commit_group(self, con: sqlite3.Connection, group: list[Unit]) -> tuple[list[Any], list[Any], float, float]:
         """On the writer's thread: every unit, then one COMMIT; the answers, what those saw that watch, and how long the units
@@ -270,7 +251,7 @@ class SqliteDb:
 
     async def _reopen_writer(self) -> None:
         await self._close_writer()
-        self._writer = await connect(self.path, f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}", WRITER_CACHE)
+        self._writer = await connect(self.path, *checkpoints.PRAGMAS, WRITER_CACHE)
         await self._writer.run(self._prove)
 
     def _prove(self, con: sqlite3.Connection) -> None:
@@ -282,7 +263,7 @@ class SqliteDb:
             con.execute("COMMIT")
 
     async def _connect(self) -> None:
-        self._writer = await connect(self.path, f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}", WRITER_CACHE)
+        self._writer = await connect(self.path, *checkpoints.PRAGMAS, WRITER_CACHE)
         for _ in range(self._reader_count):
             reader = await connect(self.path, "PRAGMA wal_autocheckpoint=0", "PRAGMA query_only=1")
             self._readers.append(reader)

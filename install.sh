@@ -41,7 +41,8 @@ run_tests() {
   step "import contracts" "$venv/bin/lint-imports"
   step "bench, a short one (a wrong count fails it, a slow machine does not)" "$venv/bin/python" -m bench --quick
   say "pytest"
-  exec "$venv/bin/python" -m pytest -n 2  # one a core: some tests compare times; last, so that its closing line is the last word
+  # one a core, neither of which ends long before the other; last, so that its closing line is the last word
+  exec "$venv/bin/python" -m pytest -n 2 --dist worksteal --durations=25 --durations-min=1
 }
 
 # --- the environment ---------------------------------------------------------------------------------------------------

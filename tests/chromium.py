@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
-from playwright.sync_api import Browser, Error, Locator, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, Page, expect, sync_playwright
+
+WAIT = 60_000
+"""Milliseconds; a guard against hanging, not a judgement: two busy cores are slow."""
+
+expect.set_options(timeout=WAIT)
 
 QUIET = [
     "--no-sandbox",
@@ -28,6 +33,12 @@ def launched() -> Iterator[Browser]:
         yield browser
         with suppress(Error):
             browser.close()
+
+
+def shoot(page: Page, name: str) -> None:
+    """Keep a picture of the whole page where somebody asked for them: set KASHOP_SHOTS to a folder."""
+    if folder := os.environ.get("KASHOP_SHOTS"):
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
 def follow(link: Locator) -> None:

@@ -2,17 +2,26 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
 
 from kashop.accounts import passwords
 from kashop.flows.found import Charter, found
+from kashop.lib import catalogue
+from kashop.plugins import finders, manifest
 from kashop.shop import Shop
+from kashop.web import assets
 from tests.cast import OWNER, PASSWORD, TestClock, config
 
 SAMPLES = Path(__file__).parent / "stock"
+
+hypothesis.settings.register_profile("shared machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("shared machine")  # how long an example takes says how busy the machine is
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,6 +33,38 @@ def cheap_hashing() -> Iterator[None]:
             for name, value in (("time_cost", 1), ("memory_cost", 8)):
                 patch.setitem(price, name, value)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def read_once() -> Iterator[None]:
+    """Read only once in a process what every opening of a shop reads from the same files: words, assets, manifests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for place, name in ((assets, "_read_asset"), (catalogue, "_read"), (manifest, "read")):
+            patch.setattr(place, name, _remembered(getattr(place, name)))
+        installed: dict[tuple[str, ...], list[finders.Found]] = {}
+        packages = finders.packages
+
+        def remembered() -> list[finders.Found]:
+            if tuple(sys.path) not in installed:
+                installed[tuple(sys.path)] = list(packages())
+            return installed[tuple(sys.path)]
+
+        patch.setattr(finders, "packages", remembered)
+        yield
+
+
+def _remembered(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
+    """The same reading, done again only for a file that changed."""
+    known: dict[tuple[Path, int, int], Any] = {}
+
+    def remembered(path: Path) -> Any:
+        state = path.stat()
+        key = (path, state.st_mtime_ns, state.st_size)
+        if key not in known:
+            known[key] = read(path)
+        return known[key]
+
+    return remembered
 
 
 @pytest.fixture(scope="session")

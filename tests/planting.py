@@ -7,10 +7,12 @@ TREE = Path(__file__).resolve().parent.parent
 
 
 def planted(folder: Path, *faults: tuple[str, str, str]) -> Path:
-    """A copy of the tree with each (file, text, replacement) done; each text must be there exactly once."""
+    """A copy of the tree with each (file, text, replacement) done; each text must be there exactly once.
+
+    What is compiled comes along: it names the time and size of its source, so that what is changed is compiled anew."""
     tree = folder / "tree"
     for name in ("src", "migrations", "themes"):
-        shutil.copytree(TREE / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(TREE / name, tree / name)
     for file, text, replacement in faults:
         path = tree / file
         found = path.read_text(encoding="utf-8")

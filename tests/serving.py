@@ -13,11 +13,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-START_SECONDS = 60
+from click.testing import CliRunner, Result
+
+START_SECONDS = 120
 
 
 def command(tree: Path | None, *arguments: str) -> list[str]:
@@ -44,11 +47,26 @@ def run(*arguments: str | Path, tree: Path | None = None, given: str = "", **mor
 
 
 def kashop(*arguments: str | Path, tree: Path | None = None, given: str = "", **more: str) -> str:
-    """Run one command that must succeed; what it printed."""
-    done = run(*arguments, tree=tree, given=given, **more)
-    said = f"{done.stdout.decode()}\n{done.stderr.decode()}"
-    assert done.returncode == 0, f"kashop {' '.join(map(str, arguments))} ended with {done.returncode}:\n{said}"
-    return done.stdout.decode()
+    """Run one command that must succeed, in this process when it is our own program: a start costs a second. What it printed."""
+    if tree is None:
+        with ThreadPoolExecutor(1) as thread:  # a command has a loop of its own, and the caller may stand in another
+            told = thread.submit(_run_here, [str(a) for a in arguments], given, more).result()
+        code, out, complaint = told.exit_code, told.stdout, told.stderr
+    else:
+        done = run(*arguments, tree=tree, given=given, **more)
+        code, out, complaint = done.returncode, done.stdout.decode(), done.stderr.decode()
+    assert code == 0, f"kashop {' '.join(map(str, arguments))} ended with {code}:\n{out}\n{complaint}"
+    return out
+
+
+def _run_here(arguments: list[str], given: str, more: dict[str, str]) -> Result:
+    from kashop.cli.root import kashop as root
+
+    testers = dict.fromkeys((name for name in os.environ if name.startswith("KASHOP_")), None)
+    told = CliRunner(env={**testers, **more}).invoke(root, arguments, input=given)
+    if told.exception is not None and not isinstance(told.exception, SystemExit):
+        raise told.exception
+    return told
 
 
 class Served:
@@ -56,7 +74,7 @@ class Served:
 
     def __init__(self, data: Path, *, tree: Path | None = None, **environ: str):
         self.data, self.tree, self.environ = data, tree, environ
-        self.port = _free_port()
+        self.port = free_port()
         self.log = data.with_name(f"{data.name}.server.log")
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -106,17 +124,17 @@ class Served:
         """SIGKILL: no goodbye."""
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=60)
 
     def stop(self) -> None:
         """SIGTERM, and wait."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(timeout=30)
+                self.process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(timeout=30)
+                self.process.wait(timeout=60)
                 raise
 
     def check(self) -> None:
@@ -138,7 +156,7 @@ class Served:
             return int(con.execute(sql).fetchone()[0])
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Below what the system gives to clients: a port that is free while a killed server is away stays free."""
     while True:
         port = random.SystemRandom().randrange(12_000, 32_000)

@@ -33,24 +33,25 @@ async def begun(desk: Desk, *files: tuple[str, bytes], **fields: object) -> str:
 
 async def previewed(desk: Desk, here: str) -> httpx.Response:
     """Step 3, when every row has been looked at."""
-    for _ in range(200):
-        page = await desk.get(f"{here}/preview")
-        if "data-live" not in page.text:
-            return page
-        await asyncio.sleep(0.05)
-    raise AssertionError("the preview does not end")
+    async with asyncio.timeout(60):
+        while "data-live" in (page := await desk.get(f"{here}/preview")).text:  # noqa: ASYNC110  # as staff do
+            await asyncio.sleep(0.01)
+    return page
 
 
 async def imported(desk: Desk, here: str, **options: object) -> httpx.Response:
     """Steps 4 and 5; the page of the batch."""
     answer = await desk.post(f"{here}/options", options)
     assert answer.status_code == 303, complaints(answer)
-    for _ in range(200):
-        answer = await desk.get(f"{here}/run")
-        if answer.status_code == 303:
-            return await desk.get(answer.headers["location"])
-        await asyncio.sleep(0.05)
-    raise AssertionError("the import does not end")
+    return await desk.get((await over(desk, here)).headers["location"])
+
+
+async def over(desk: Desk, here: str) -> httpx.Response:
+    """Where the run leads when it has ended."""
+    async with asyncio.timeout(60):
+        while (answer := await desk.get(f"{here}/run")).status_code != 303:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    return answer
 
 
 def tiles(page: httpx.Response) -> list[int]:

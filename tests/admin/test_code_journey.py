@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from kashop.inventory.codelist import reads as codelist
 from kashop.inventory.codelist.types import Sought
 from kashop.shop import Shop
 from tests.admin.desk import MANAGER, add_staff
-from tests.admin.test_screens import Served, Server, chromium  # noqa: F401  # the fixture
+from tests.admin.test_screens import Served, Server, chromium, log_in  # noqa: F401  # the fixture
 from tests.cast import OWNER, PASSWORD, add_product
+from tests.chromium import follow, shoot
 from tests.workbooks import codes as codes_in
 
 pytestmark = pytest.mark.browser
@@ -45,7 +46,7 @@ def place(founded: Path, tmp_path: Path) -> Iterator[Place]:
     shutil.copy2(founded.with_name("shop.key"), tmp_path / "shop.key")
     server = Server(tmp_path / "shop", _fill)
     server.start()
-    assert server.is_up.wait(60)
+    assert server.is_up.wait(120)
     assert server.served is not None
     yield Place(server.served, tmp_path / "shop")
     server.stop()
@@ -54,11 +55,7 @@ def place(founded: Path, tmp_path: Path) -> Iterator[Place]:
 def come_in(browser: Browser, place: Place, language: str, width: int, email: str = OWNER) -> tuple[BrowserContext, Page]:
     context = browser.new_context(viewport={"width": width, "height": 760}, locale=language)
     page = context.new_page()
-    page.goto(place.url + "/admin")
-    page.get_by_label(re.compile("邮箱|E-mail")).fill(email)
-    page.locator("input[type=password]").fill(PASSWORD)
-    page.get_by_role("button", name=re.compile("登录|Log in")).click()
-    page.wait_for_url(place.url + "/admin")
+    log_in(page, place, email)
     place.run("UPDATE sessions SET stepped_up_at = 0")
     return context, page
 
@@ -66,11 +63,15 @@ def come_in(browser: Browser, place: Place, language: str, width: int, email: st
 def prove(page: Page) -> None:
     page.wait_for_url(re.compile("/admin/step-up"))
     page.locator("input[type=password]").fill(PASSWORD)
-    page.locator("main").get_by_role("button").first.click()
+    follow(page.locator("main").get_by_role("button").first)
+
+
+def button(page: Page, chinese: str, english: str) -> Locator:
+    return page.locator("main").get_by_role("button", name=re.compile(f"^({chinese}|{english})"))
 
 
 def press(page: Page, chinese: str, english: str) -> None:
-    page.locator("main").get_by_role("button", name=re.compile(f"^({chinese}|{english})")).click()
+    follow(button(page, chinese, english))
 
 
 def fits(page: Page, width: int) -> bool:
@@ -83,24 +84,23 @@ def test_a_code_is_revealed_after_proof_and_reason_and_copied(
     place: Place,
     language: str,
     width: int,
-    tmp_path: Path,
 ) -> None:
     context, page = come_in(chromium, place, language, width)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{place.url}/admin/codes/list?goods=steam")
-    page.get_by_role("link", name=re.compile("^(更早|较早|上一页|Older)")).click()
+    follow(page.get_by_role("link", name=re.compile("^(更早|较早|上一页|Older)")))
     page.locator(f"input[name=code][value='{place.code_id}']").check()
     press(page, "查看所选明文", "Reveal the chosen")
     prove(page)
     page.wait_for_url(re.compile(f"/admin/codes/reveal\\?code={place.code_id}"))
-    page.screenshot(path=tmp_path / "reveal.png")
+    shoot(page, f"codes-reveal-{language}-{width}")
     page.get_by_label(re.compile("^(原因|Why)")).fill("买家说无法兑换")
     press(page, "查看明文", "Reveal")
     page.get_by_text("STEAM-00000").wait_for()
     assert fits(page, width)
-    press(page, "复制", "Copy")
+    button(page, "复制", "Copy").click()
     page.get_by_role("button", name=re.compile("已复制|Copied.")).wait_for()
-    page.screenshot(path=tmp_path / "revealed.png")
+    shoot(page, f"codes-revealed-{language}-{width}")
     assert page.evaluate("navigator.clipboard.readText()") == "STEAM-00000"
     told = place.run("SELECT name, object_id, reason FROM events WHERE name LIKE 'code.%' ORDER BY seq")
     assert told == [("code.viewed", place.code_id, "买家说无法兑换"), ("code.copied", place.code_id, "")]
@@ -109,18 +109,19 @@ def test_a_code_is_revealed_after_proof_and_reason_and_copied(
     context.close()
 
 
-def approve(browser: Browser, place: Place, language: str, width: int, folder: Path) -> None:
+def approve(browser: Browser, place: Place, language: str, width: int) -> None:
     """A second person finds the request, proves who they are, and approves."""
     theirs, other = come_in(browser, place, language, width, MANAGER)
     other.goto(f"{place.url}/admin/approvals")
-    assert other.locator(".waiting").first.inner_text() == "1" if width > 1000 else True
-    other.locator("main").get_by_role("link", name=re.compile("#1")).click()
-    other.locator("main").get_by_role("link", name=re.compile("确认|Confirm")).click()
+    if width > 1000:
+        expect(other.locator(".waiting").first).to_have_text("1")
+    follow(other.locator("main").get_by_role("link", name=re.compile("#1")))
+    follow(other.locator("main").get_by_role("link", name=re.compile("确认|Confirm")))
     prove(other)
     other.wait_for_url(re.compile("/admin/approvals/1"))
     press(other, "批准", "Approve")
     other.get_by_role("status").wait_for()
-    other.screenshot(path=folder / "approved.png", full_page=True)
+    shoot(other, f"codes-approved-{language}-{width}")
     theirs.close()
 
 
@@ -130,29 +131,28 @@ def test_an_export_above_the_bound_is_approved_by_a_second_person_and_fetched(
     place: Place,
     language: str,
     width: int,
-    tmp_path: Path,
 ) -> None:
     mine, page = come_in(chromium, place, language, width)
     page.goto(f"{place.url}/admin/codes/export?goods=steam")
     prove(page)
     page.wait_for_url(re.compile(r"/admin/codes/export\?goods=steam"))
     page.get_by_label(re.compile("^(原因|Why)")).fill("转给合作店铺")
-    page.screenshot(path=tmp_path / "ask.png", full_page=True)
+    shoot(page, f"codes-ask-{language}-{width}")
     press(page, "提交审批", "Ask for approval")
     page.wait_for_url(re.compile("/admin/approvals/1"))
-    approve(chromium, place, language, width, tmp_path)
+    approve(chromium, place, language, width)
     page.goto(f"{place.url}/admin/approvals/1")
-    page.locator("main").get_by_role("link", name=re.compile("确认|Confirm")).click()
+    follow(page.locator("main").get_by_role("link", name=re.compile("确认|Confirm")))
     prove(page)
     page.wait_for_url(re.compile("/admin/approvals/1"))
-    page.screenshot(path=tmp_path / "run.png", full_page=True)
+    shoot(page, f"codes-run-{language}-{width}")
     press(page, "导出 60 个卡密", "Export 60 codes")
     page.wait_for_url(re.compile("/admin/codes/export/"))
     passphrase = page.locator("pre.secret").inner_text()
-    page.screenshot(path=tmp_path / "ready.png", full_page=True)
+    shoot(page, f"codes-ready-{language}-{width}")
     assert fits(page, width)
     with page.expect_download() as waiting:
-        press(page, "下载", "Download")
+        button(page, "下载", "Download").click()
     file = Path(waiting.value.path()).read_bytes()
     assert codes_in(file, passphrase) == [f"STEAM-{n:05}" for n in range(60)]
     names = [name for (name,) in place.run("SELECT name FROM events WHERE name LIKE 'export.%' ORDER BY seq")]

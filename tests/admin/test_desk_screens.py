@@ -1,6 +1,5 @@
 """The exceptions desk and the inbox of callbacks in a real browser: on a phone and at a desk, in both languages."""
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from kashop.flows import checkout
 from kashop.flows import settings as settings_flow
@@ -20,7 +19,7 @@ from kashop.shop import Shop
 from tests.admin.desk import add_staff
 from tests.admin.test_screens import Served, Server, log_in
 from tests.cast import PASSWORD, add_epay, add_product, call_back, epay_notice, let_a_crowd_in, order
-from tests.chromium import launched
+from tests.chromium import follow, launched, shoot
 
 pytestmark = pytest.mark.browser
 BOTH = pytest.mark.parametrize("language", ["zh-CN", "en-US"])
@@ -57,7 +56,7 @@ def served(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     shutil.copy2(founded.with_name("shop.key"), place / "shop.key")
     server = Server(place / "shop", _fill)
     server.start()
-    assert server.is_up.wait(30)
+    assert server.is_up.wait(120)
     assert server.served is not None
     yield server.served
     server.stop()
@@ -67,12 +66,6 @@ def served(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def chromium() -> Iterator[Browser]:
     with launched() as browser:
         yield browser
-
-
-def shoot(page: Page, name: str) -> None:
-    """Keep a picture where somebody asked for them."""
-    if folder := os.environ.get("KASHOP_SHOTS"):
-        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
 def fits(page: Page, width: int, where: str) -> None:
@@ -119,14 +112,14 @@ def test_late_money_is_delivered_from_the_desk_without_javascript(chromium: Brow
     context = chromium.new_context(viewport={"width": 360, "height": 760}, locale="zh-CN", java_script_enabled=False)
     page = context.new_page()
     log_in(page, served)
-    page.get_by_role("link", name=re.compile("待处理异常|异常")).first.click()
+    follow(page.get_by_role("link", name=re.compile("待处理异常|异常")).first)
     page.goto(served.url + "/admin/exceptions?kind=paid_late")
-    page.get_by_role("button", name="由我处理").click()
+    follow(page.get_by_role("button", name="由我处理"))
     page.get_by_role("status").get_by_text("已由你接手。").wait_for()
     page.get_by_label("备注", exact=True).fill("买家催过一次")
-    page.get_by_role("button", name="添加备注").click()
+    follow(page.get_by_role("button", name="添加备注"))
     page.get_by_text("买家催过一次").first.wait_for()
-    page.get_by_role("button", name="重新预占并发货").click()
+    follow(page.get_by_role("button", name="重新预占并发货"))
     page.get_by_role("status").get_by_text("已发货").wait_for()
     page.get_by_text("已关闭").first.wait_for()
     shoot(page, "delivered-zh-CN-360")
@@ -140,46 +133,41 @@ def test_a_payment_is_confirmed_with_evidence_by_two_people(chromium: Browser, s
     finance = chromium.new_context(viewport={"width": 360, "height": 760}, locale="zh-CN").new_page()
     owner = chromium.new_context(viewport={"width": 1280, "height": 760}, locale="en-US").new_page()
     log_in(owner, served)
-    finance.goto(served.url + "/admin")
-    finance.get_by_label("邮箱").fill("finance@example.com")
-    finance.get_by_label("密码").fill(PASSWORD)
-    finance.get_by_role("button", name="登录").click()
+    log_in(finance, served, "finance@example.com")
     finance.goto(served.url + "/admin/exceptions?kind=gateway_unclear")
-    finance.get_by_role("link", name="补单").click()
+    follow(finance.get_by_role("link", name="补单"))
     finance.get_by_label(re.compile("支付流水号|流水号")).fill("BANK-1")
     finance.get_by_label("依据").fill("银行到账短信")
     finance.get_by_label(re.compile("付款凭证")).set_input_files(slip)
     shoot(finance, "confirm-zh-CN-360")
-    finance.get_by_role("button", name="提交审批").click()
+    follow(finance.get_by_role("button", name="提交审批"))
     prove(finance)
     finance.get_by_text("需要另一个人批准").or_(finance.get_by_text("已通知")).first.wait_for()
     shoot(finance, "asked-zh-CN-360")
     request = finance.url.partition("?")[0]
     owner.goto(request)
     if owner.get_by_role("link", name="Confirm that it is you").count():
-        owner.get_by_role("link", name="Confirm that it is you").click()
+        follow(owner.get_by_role("link", name="Confirm that it is you"))
         prove(owner)
         owner.goto(request)
-    assert owner.get_by_text("BANK-1").is_visible()
+    expect(owner.get_by_text("BANK-1")).to_be_visible()
     shown = owner.request.get(served.url + str(owner.get_by_role("link", name="Look at it").get_attribute("href")))
     assert (shown.status, shown.headers["content-type"]) == (200, "image/webp")
     shoot(owner, "approve-en-US-1280")
-    owner.get_by_role("button", name="Approve").click()
+    follow(owner.get_by_role("button", name="Approve"))
     owner.get_by_role("status").get_by_text("Approved.").wait_for()
     finance.goto(request)
-    finance.get_by_role("button", name="确认已付款").click()
+    follow(finance.get_by_role("button", name="确认已付款"))
     finance.get_by_role("status").wait_for()
     shoot(finance, "confirmed-zh-CN-360")
-    assert finance.get_by_text("已发货").first.is_visible()
+    expect(finance.get_by_text("已发货").first).to_be_visible()
 
 
 def prove(page: Page) -> None:
     """Say again who one is, where that is asked."""
-    page.wait_for_load_state()
     if page.locator("input[type=password]").count():
         page.locator("input[type=password]").first.fill(PASSWORD)
-        page.locator("main form button").first.click()
-        page.wait_for_load_state()
+        follow(page.locator("main form button").first)
 
 
 def test_a_text_is_copied_and_an_entry_handed_over(chromium: Browser, served: Served) -> None:
@@ -188,15 +176,15 @@ def test_a_text_is_copied_and_an_entry_handed_over(chromium: Browser, served: Se
     page = context.new_page()
     log_in(page, served)
     page.goto(served.url + "/admin/exceptions?kind=short_of_stock")
-    page.get_by_role("link", name="Short of stock").click()
+    follow(page.get_by_role("link", name="Short of stock"))
     page.get_by_role("button", name="Copy the text").click()
     page.get_by_role("button", name="Copied.").wait_for()
     assert "Your payment for order" in page.evaluate("navigator.clipboard.readText()")
     assert str(page.get_by_role("link", name="Write an e-mail").get_attribute("href")).startswith("mailto:buyer.with.a.long.name")
     page.get_by_label("Hand over to").select_option(label="finance@example.com")
-    page.get_by_role("button", name="Hand over").click()
+    follow(page.get_by_role("button", name="Hand over"))
     page.get_by_role("status").get_by_text("Handed over.").wait_for()
     page.get_by_label("Why it is settled").fill("done by hand")
-    page.get_by_role("button", name="Close", exact=True).click()
+    follow(page.get_by_role("button", name="Close", exact=True))
     page.get_by_role("status").get_by_text("The exception is closed.").wait_for()
     context.close()

@@ -14,7 +14,7 @@ from kashop.vault.spool import Spool
 from kashop.web.admin import uploads, wizards
 from kashop.web.edge import Edge, body_limit
 from tests.admin.desk import Desk, complaints
-from tests.admin.importing import begun, free, imported, kept_by, previewed, sent, tiles
+from tests.admin.importing import begun, free, imported, kept_by, over, previewed, sent, tiles
 from tests.cast import TestClock, add_epay, add_product, call_back, epay_notice, order
 
 
@@ -84,16 +84,19 @@ class TestWatching:
     """An import that takes its time: seen from any tab, stopped from any tab."""
 
     @pytest.fixture
-    def slow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gate(self, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+        """Behind two chunks of fifty the import stands until it opens."""
         monkeypatch.setattr(pace, "CHUNK", 50)
         monkeypatch.setattr(run, "CHUNK", 50)
-        original = run.Run._shelve
+        original, gate = run.Run._shelve, asyncio.Event()
 
         async def shelve(self: run.Run, *rest: object) -> None:
-            await asyncio.sleep(0.05)
+            if self.notes.counts["new"] >= 100:
+                await gate.wait()
             await original(self, *rest)  # type: ignore[arg-type]
 
         monkeypatch.setattr(run.Run, "_shelve", shelve)
+        return gate
 
     async def begun_slowly(self, shop: Shop, owner: Desk) -> tuple[str, int]:
         await add_product(shop, "steam")
@@ -101,11 +104,16 @@ class TestWatching:
         await previewed(owner, here)
         answer = await owner.post(f"{here}/options", {})
         assert answer.headers["location"] == f"{here}/run"
+        async with asyncio.timeout(60):
+            while await free(shop) < 100:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         batch = (await shop.db.read(inventory.batches))[0]
         assert batch.status == "importing"
         return here, batch.batch_id
 
-    async def test_it_survives_reloads_and_shows_in_other_tabs(self, shop: Shop, app: Edge, owner: Desk, slow: None) -> None:
+    async def test_it_survives_reloads_and_shows_in_other_tabs(
+        self, shop: Shop, app: Edge, owner: Desk, gate: asyncio.Event
+    ) -> None:
         here, batch_id = await self.begun_slowly(shop, owner)
         other = Desk(app)
         await other.log_in()
@@ -117,19 +125,16 @@ class TestWatching:
             assert 'http-equiv="refresh"' in page.text
         assert "Not finished" in (await other.get("/admin/codes")).text
         assert (await owner.post(f"{here}/cancel")).status_code == 303
+        gate.set()
 
     @pytest.mark.parametrize("how", ["wizard", "batch"])
     async def test_e06_stopped_it_keeps_what_is_shelved_and_the_file_adds_the_rest(
-        self, shop: Shop, owner: Desk, slow: None, how: str
+        self, shop: Shop, owner: Desk, gate: asyncio.Event, how: str
     ) -> None:
         here, batch_id = await self.begun_slowly(shop, owner)
         await owner.post(f"{here}/cancel" if how == "wizard" else f"/admin/codes/batches/{batch_id}/stop")
-        for _ in range(100):
-            answer = await owner.get(f"{here}/run")
-            if answer.status_code == 303:
-                break
-            await asyncio.sleep(0.05)
-        assert "import_stopped" in answer.headers["location"]
+        gate.set()
+        assert "import_stopped" in (await over(owner, here)).headers["location"]
         batch = await shop.db.read(inventory.get_batch, batch_id)
         assert batch.status == "stopped"
         assert 0 < batch.imported == await free(shop) < 3000

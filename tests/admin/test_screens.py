@@ -25,7 +25,7 @@ from kashop.supply import writes as supply_writes
 from kashop.vault import boxes
 from tests.admin.desk import add_staff
 from tests.cast import OWNER, PASSWORD, add_epay, add_product, call_back, codes_of, epay_notice, order
-from tests.chromium import launched
+from tests.chromium import follow, launched
 from tests.supply.sender import join
 
 PAGES = (
@@ -121,7 +121,7 @@ class Server(threading.Thread):
 
     def stop(self) -> None:
         self._server.should_exit = True
-        self.join(15)
+        self.join(60)
 
 
 async def _fill(shop: Shop) -> tuple[str, int]:
@@ -179,7 +179,7 @@ def served(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     shutil.copy2(founded.with_name("shop.key"), place / "shop.key")
     server = Server(place / "shop")
     server.start()
-    assert server.is_up.wait(30)
+    assert server.is_up.wait(120)
     assert server.served is not None
     yield server.served
     server.stop()
@@ -191,9 +191,9 @@ def chromium() -> Iterator[Browser]:
         yield browser
 
 
-def log_in(page: Page, served: Served) -> None:
+def log_in(page: Page, served: Served, email: str = OWNER) -> None:
     page.goto(served.url + "/admin")
-    page.get_by_label(re.compile("邮箱|E-mail")).fill(OWNER)
+    page.get_by_label(re.compile("邮箱|E-mail")).fill(email)
     page.get_by_label(re.compile("密码|Password")).fill(PASSWORD)
     page.get_by_role("button", name=re.compile("登录|Log in")).click()
     page.wait_for_url(served.url + "/admin")
@@ -232,21 +232,21 @@ def test_codes_are_imported_and_an_order_settled_on_a_phone_without_javascript(c
     page = context.new_page()
     log_in(page, served)
     page.get_by_text("菜单", exact=True).click()
-    page.locator(".sheet").get_by_role("link", name="导入记录").click()
-    page.get_by_role("link", name="导入卡密").click()
+    follow(page.locator(".sheet").get_by_role("link", name="导入记录"))
+    follow(page.get_by_role("link", name="导入卡密"))
     page.get_by_label(re.compile("或粘贴卡密")).fill("PHONE-0001\nPHONE-0002\nPHONE-0001\n")
-    page.get_by_role("button", name="下一步").click()
-    page.get_by_role("button", name="预览").click()
-    page.get_by_role("link", name="选项", exact=True).click()
-    page.get_by_role("button", name="导入 2 个卡密").click()
+    follow(page.get_by_role("button", name="下一步"))
+    follow(page.get_by_role("button", name="预览"))
+    follow(page.get_by_role("link", name="选项", exact=True))
+    follow(page.get_by_role("button", name="导入 2 个卡密"))
     page.get_by_role("status").get_by_text("导入完成。").wait_for()
     page.goto(served.url + "/admin/exceptions")
-    page.get_by_role("link", name="重复付款").first.click()
+    follow(page.get_by_role("link", name="重复付款").first)
     page.get_by_label("处理说明").first.fill("已退款")
-    page.get_by_role("button", name="关闭").first.click()
+    follow(page.get_by_role("button", name="关闭").first)
     page.get_by_role("status").get_by_text("异常单已关闭。").wait_for()
     page.get_by_text("菜单", exact=True).click()
-    page.get_by_role("button", name="退出登录").first.click()
+    follow(page.get_by_role("button", name="退出登录").first)
     page.get_by_role("status").get_by_text("已退出登录。").wait_for()
     page.goto(served.url + "/admin/orders")
     assert "/admin/login" in page.url

@@ -140,13 +140,13 @@ async def test_complaints_end_somewhere(api: Api) -> None:
 
 @pytest.mark.parametrize("part", [b'"', b"\\", b'\\"', b'"\\', b'["', b"1", b"-", b"e", b'{"":', b"\xf0\x9f\x8e\x81"])
 def test_hostile_texts_cost_no_time(part: bytes) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     for text in (part * (65536 // len(part)), b'"' + part * (65000 // len(part))):
         try:
             read_json(text)
         except Stopped:
             continue
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
 
 
 VALUES = st.recursive(

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from kashop.app import running
 from kashop.flows import gateways
@@ -19,10 +18,8 @@ from kashop.payments.rules import AccountRules
 from kashop.settings.config import load
 from kashop.shop import Shop
 from tests.cast import add_epay, add_product
-from tests.chromium import launched
-
-WAIT = 20_000
-"""Milliseconds; two busy cores are slow."""
+from tests.chromium import WAIT, launched
+from tests.serving import free_port
 
 
 @dataclass
@@ -65,9 +62,7 @@ def served(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     data = tmp_path_factory.mktemp("served") / "shop"
     shutil.copytree(founded, data)
     shutil.copy2(founded.with_name("shop.key"), data.with_name("shop.key"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     served = Served(f"http://127.0.0.1:{port}")
 
     def work() -> None:
@@ -80,19 +75,19 @@ def served(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
     thread = threading.Thread(target=work, name="served shop")
     thread.start()
-    served.ready.wait(60)
+    served.ready.wait(120)
     try:
         if served.problem is not None:
             raise served.problem
         yield served.url
     finally:
         served.stop.set()
-        thread.join(30)
+        thread.join(60)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A browser for one test: its driver's event loop must not outlive it beside asynchronous tests."""
+    """A browser for a module whose tests are all synchronous: its driver's event loop stands in no asynchronous test's way."""
     with launched() as browser:
         yield browser
 
@@ -104,9 +99,11 @@ OpenPage = Callable[..., Page]
 def open_page(chromium: Browser) -> Iterator[OpenPage]:
     """Opens pages; fails the test at its end when a page complained in its console."""
     complaints: list[str] = []
+    contexts: list[BrowserContext] = []
 
     def open_one(*, width: int = 360, javascript: bool = True, locale: str = "zh-CN") -> Page:
         context = chromium.new_context(viewport={"width": width, "height": 740}, java_script_enabled=javascript, locale=locale)
+        contexts.append(context)
         context.set_default_timeout(WAIT)
         page = context.new_page()
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
@@ -114,5 +111,7 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
         return page
 
     yield open_one
+    for context in contexts:
+        context.close()
     unexpected = [said for said in complaints if "status of 4" not in said]
     assert not unexpected

@@ -11,11 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import WAIT, OpenPage
+from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.browser
-
-expect.set_options(timeout=WAIT)
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/(?=\s|$)")
 
@@ -38,7 +36,7 @@ def demo(tmp_path: Path) -> Iterator[str]:
                 pytest.fail("kashop demo ended: " + "".join(said))
         finally:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
 
 
 def test_the_first_code(demo: str, open_page: OpenPage) -> None:

@@ -1,6 +1,5 @@
 """Two-step log-in in a real browser at a really served shop: enrol, log out, log in, confirm, recover; no JavaScript."""
 
-import os
 import re
 import shutil
 import sqlite3
@@ -14,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page
 
 from tests.cast import PASSWORD
-from tests.chromium import follow, launched
+from tests.chromium import WAIT, follow, launched, shoot
 from tests.serving import Served, kashop
 
 pytestmark = pytest.mark.browser
@@ -70,7 +69,6 @@ class Journey:
     url: str
     width: int
     say: dict[str, str]
-    shots: Path
     name: str
     seed: str = ""
     codes: list[str] = field(default_factory=list)
@@ -88,14 +86,12 @@ class Journey:
         self.page.get_by_label(re.compile("^" + re.escape(self.say[word]))).first.fill(text)
 
     def look(self, what: str) -> None:
-        """Keep a picture, and let nothing be wider than the screen. Set KASHOP_SHOTS to a folder to look at them."""
+        """Let nothing be wider than the screen, and keep a picture where they are asked for."""
         assert self.page.evaluate("document.documentElement.scrollWidth") <= self.width, what
-        self.page.screenshot(path=self.shots / f"factors-{what}-{self.name}.png", full_page=True)
+        shoot(self.page, f"factors-{what}-{self.name}")
 
     def code(self, step: int) -> str:
-        """The code of so many half minutes from now; never just before the next, so that it arrives in time."""
-        if (late := time.time() % STEP) > STEP - 5:
-            time.sleep(STEP - late)
+        """The code of so many half minutes from now: each is taken from half a minute early to half a minute late."""
         return pyotp.TOTP(self.seed).at(int(time.time()) + STEP * step)
 
 
@@ -138,7 +134,7 @@ def enrol(on: Journey) -> None:
     on.press("turn_on")
     assert on.page.locator(".secret").inner_text().replace(" ", "") == on.seed
     on.look("enrol-wrong")
-    on.type("code", on.code(-1))
+    on.type("code", on.code(0))
     on.press("turn_on")
     on.codes = on.page.locator(".own-codes li").all_inner_texts()
     assert len(on.codes) == 10
@@ -162,7 +158,7 @@ def log_in_twice(on: Journey, email: str) -> None:
     log_in(on, email)
     on.page.wait_for_url("**/admin/login/code")
     on.look("login-code")
-    on.type("code", on.code(0))
+    on.type("code", on.code(1))
     on.press("log_in")
     on.page.wait_for_url(on.url + "/admin")
 
@@ -202,9 +198,8 @@ def test_an_owner_uses_two_step_log_in(chromium: Browser, served: Served, tmp_pa
     context = chromium.new_context(
         viewport={"width": width, "height": 760}, locale=locale, java_script_enabled=False, color_scheme=scheme
     )
-    context.set_default_timeout(20_000)
-    shots = Path(os.environ.get("KASHOP_SHOTS") or tmp_path)
-    on = Journey(context.new_page(), served.url, width, TEXTS[locale], shots, f"{locale}-{width}-{scheme}")
+    context.set_default_timeout(WAIT)
+    on = Journey(context.new_page(), served.url, width, TEXTS[locale], f"{locale}-{width}-{scheme}")
     said: list[str] = []
     on.page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     log_in(on, email)

@@ -1,13 +1,11 @@
 """Every state of every page in Chromium under the strict policy: nothing too wide, nothing refused, pictures to look at."""
 
-import os
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, Route
 
 from kashop.web.themes import Theme, load_theme
 from kashop.web.urls import url
+from tests.chromium import shoot
 from tests.storefront.gallery import STATES, frame
 
 pytestmark = pytest.mark.browser
@@ -35,11 +33,9 @@ def answer(theme: Theme, route: Route) -> None:
 @pytest.mark.parametrize(
     ("locale", "width", "scheme"), [("en", 360, "light"), ("zh_Hans", 360, "dark"), ("zh_Hans", 1280, "light")]
 )
-def test_every_state(chromium: Browser, tmp_path: Path, locale: str, width: int, scheme: str) -> None:
-    """Set KASHOP_SHOTS to a folder to keep the pictures."""
+def test_every_state(chromium: Browser, locale: str, width: int, scheme: str) -> None:
     theme = load_theme("default", timezone=lambda: "Asia/Shanghai", is_strict=True)
     theme.environment(locale).globals["url"] = url
-    shots = Path(os.environ.get("KASHOP_SHOTS") or tmp_path)
     context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
     page, wrong = context.new_page(), []
     page.on("console", lambda said: wrong.append(f"{page.url}: {said.text}") if said.type == "error" else None)
@@ -50,6 +46,5 @@ def test_every_state(chromium: Browser, tmp_path: Path, locale: str, width: int,
         wide = page.evaluate("document.documentElement.scrollWidth")
         if wide > width:
             wrong.append(f"{page.url}: {wide} pixels wide")
-        page.screenshot(path=shots / f"{name}-{locale}-{width}-{scheme}.png", full_page=True)
+        shoot(page, f"{name}-{locale}-{width}-{scheme}")
     assert not wrong
-    assert len(list(shots.glob(f"*-{locale}-{width}-{scheme}.png"))) == len(STATES)

@@ -61,10 +61,10 @@ async def test_a_pattern_that_shops_need_is_taken_and_quick_on_every_answer(shop
     field = BuyerField("a", "a", pattern=pattern)
     await add(shop, fields=(field,))
     assert rules.checked_answers([field], {"a": answer}) == ({"a": answer}, [])
-    began = time.perf_counter()
+    began = time.thread_time()
     for unfit in ("a" * 199 + "!", "1" * 199 + "!", "." * 199 + "!", "x" * 199 + "!"):
         rules.checked_answers([field], {"a": unfit})
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def program(tmp_path: Path) -> Program:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
 
     return run

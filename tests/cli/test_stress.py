@@ -118,7 +118,7 @@ def test_interrupted_midway_it_leaves_nothing(furnished: Path, number: signal.Si
     process = subprocess.Popen(command(None, *arguments), env=environment(None), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     server = server_of(furnished, process)
     process.send_signal(number)
-    said, complaint = process.communicate(timeout=60)
+    said, complaint = process.communicate(timeout=180)
     assert process.returncode == 1, (said, complaint)
     assert b"Traceback" not in complaint
     assert left_over(furnished) == []

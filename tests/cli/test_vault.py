@@ -13,7 +13,7 @@ PASSPHRASE = "correct horse battery staple"
 
 
 def eventually(look: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 120
     while not look():
         assert time.monotonic() < limit
         time.sleep(0.1)
@@ -22,7 +22,7 @@ def eventually(look: Callable[[], bool]) -> None:
 def is_sealed(served: Served) -> bool:
     import urllib.request
 
-    with urllib.request.urlopen(f"{served.url}/readyz", timeout=10) as answer:
+    with urllib.request.urlopen(f"{served.url}/readyz", timeout=60) as answer:
         return bool(json.load(answer)["checks"]["vault"] == "sealed")
 
 

@@ -1,7 +1,6 @@
 """A street: a served shop in real time, with an account at one simulated vendor. Real HTTP goes both ways."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from kashop.plugins.kit.simulator import Simulator
 from kashop.settings.config import load
 from kashop.shop import Shop
 from tests.cast import add_product, order
+from tests.serving import free_port
 
 ACCOUNT = "vendor"
 
@@ -81,9 +81,7 @@ class Street:
 @asynccontextmanager
 async def street(data: Path, kind: type[Simulator], rules: AccountRules | None = None, **options: str) -> AsyncIterator[Street]:
     """Open one."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with kind() as vendor:
         async with running(load(data, {}, base_url=f"http://127.0.0.1:{port}", port=port), with_jobs=False) as work:
             await add_product(work.shop, "steam", codes=9)

@@ -232,7 +232,7 @@ async def _pour(epay: Street, head: str, *, most: int, is_chunked: bool) -> tupl
             break
         sent += len(piece)
         await asyncio.sleep(0)
-    line = await asyncio.wait_for(answered, 10)
+    line = await asyncio.wait_for(answered, 60)
     writer.close()
     return int(line.split()[1]), sent
 

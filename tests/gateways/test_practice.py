@@ -242,8 +242,8 @@ async def test_beginning_again_keeps_what_was_paid(cashier: Cashier) -> None:
 
 
 async def until(holds: object) -> None:
-    """Wait until something holds; 5 s at most."""
-    for _ in range(500):
+    """Wait until something holds; a minute at most."""
+    for _ in range(6000):
         if holds():  # type: ignore[operator]
             return
         await asyncio.sleep(0.01)

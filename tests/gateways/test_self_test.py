@@ -1,7 +1,6 @@
 """拨测: keys, clock, whether the callback address leads to this very shop, and what to fix when something is wrong."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from email.utils import formatdate
 from pathlib import Path
@@ -24,6 +23,7 @@ from kashop.shop import Shop
 from tests.admin.desk import Desk
 from tests.cast import TestClock
 from tests.gateways.counter import COUNTER, add_counter
+from tests.serving import free_port
 
 GOOD = Finding(subject="Merchant number and key", is_ok=True)
 
@@ -31,9 +31,7 @@ GOOD = Finding(subject="Merchant number and key", is_ok=True)
 @pytest.fixture
 async def work(data: Path) -> AsyncIterator[Running]:
     """A shop that is served on loopback, and is no practice shop any more."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = load(data, {}, base_url=f"http://127.0.0.1:{port}", port=port)
     async with running(config, with_jobs=False, is_strict=True) as at_work:
         await leave_practice(at_work.shop)

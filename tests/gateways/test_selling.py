@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from kashop.plugins.kit.simulators.epay import EpaySimulator
 from kashop.settings.config import load
 from kashop.shop import Shop
 from tests.cast import EPAY, add_product, codes_of, order
+from tests.serving import free_port
 
 
 @dataclass
@@ -51,9 +51,7 @@ class Street:
 
 @pytest.fixture
 async def street(data: Path) -> AsyncIterator[Street]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     with EpaySimulator(pid=EPAY["pid"], key=EPAY["key"]) as epay:
         async with running(load(data, {}, base_url=url, port=port), with_jobs=False) as work:

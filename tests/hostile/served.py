@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from kashop.settings.config import load
 from kashop.shop import Shop
 from tests.cast import add_epay, add_product, let_a_crowd_in
 from tests.hostile.tables import row_counts
+from tests.serving import free_port
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Served:
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(60)
 
 
 def serve(founded: Path, place: Path) -> Served:
@@ -70,9 +70,7 @@ def serve(founded: Path, place: Path) -> Served:
     data = place / "shop"
     shutil.copytree(founded, data)
     shutil.copy2(founded.with_name("shop.key"), place / "shop.key")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     routes = asyncio.run(_stock(data, port))
     return Served(data, port, _start(data, port), routes)
 
@@ -95,10 +93,10 @@ def _start(data: Path, port: int) -> "subprocess.Popen[bytes]":
     environ = {**os.environ, "KASHOP_BASE_URL": f"http://127.0.0.1:{port}"}
     with (data.parent / "serve.log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
-            if httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200:
+            if httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=30).status_code == 200:
                 return process
         except httpx.TransportError:
             time.sleep(0.1)

@@ -68,7 +68,7 @@ async def test_two_ways_to_read_a_request_are_refused_and_the_connection_ends(se
     smuggled = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(post(served, *headers, body=body + smuggled))
-    said = await asyncio.wait_for(reader.read(), 10)
+    said = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     assert said.startswith(b"HTTP/1.1 400 "), said
     assert said.count(b"HTTP/1.1 ") == 1
@@ -214,7 +214,7 @@ async def stream(served: Served, head: bytes, piece: bytes, *, most: int) -> Ans
         sent = most
     finally:
         writer.close()
-    return await asyncio.wait_for(answer, 10)
+    return await asyncio.wait_for(answer, 60)
 
 
 async def trickle(served: Served, start: bytes) -> float:

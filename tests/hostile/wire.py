@@ -42,7 +42,7 @@ async def send(served: Served, data: bytes) -> Answer:
             await writer.drain()
         except ConnectionError:
             return await _read(reader)  # the server answered before it had read everything
-        return await asyncio.wait_for(_read(reader), 20)
+        return await asyncio.wait_for(_read(reader), 60)
     finally:
         writer.close()
 

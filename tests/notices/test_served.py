@@ -22,7 +22,7 @@ PASSWORD = "KANARI-mail-5521-Passw0rd"
 
 async def wait_for(house: MailHouse, to: list[str]) -> None:
     """Until each was written to."""
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(120):
         while not set(to) <= {address for address, _ in house.mails}:  # noqa: ASYNC110  # the server has no event to wait for
             await asyncio.sleep(0.05)
 

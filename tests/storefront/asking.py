@@ -14,6 +14,6 @@ def key_of(page: httpx.Response) -> str:
 
 async def shows(site: httpx.AsyncClient, path: str, text: str) -> None:
     """Waits until a page shows a text: counts are a quarter of a second old at most."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while text not in (await site.get(path)).text:  # noqa: ASYNC110  # it is what a buyer sees
             await asyncio.sleep(0.05)

@@ -1,7 +1,6 @@
 """The suppliers' page in a real browser: it makes a key, seals, and the shop opens it (interoperability)."""
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -14,11 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 from kashop.supply import sealedbatch
 from kashop.vault import boxes
 from tests.canary.scanner import Scanner
-from tests.chromium import launched
+from tests.chromium import launched, shoot
 from tests.serving import Served, kashop
-
-SHOTS = os.environ.get("KASHOP_TEST_SHOTS", "")
-"""A folder for pictures of the page, to look at."""
 
 pytestmark = pytest.mark.browser
 
@@ -76,7 +72,7 @@ def test_a_key_is_made_confirmed_and_codes_leave_the_browser_only_sealed(chromiu
     watched = Watched(chromium, served)
     page, link = watched.page, invited(served, "browser", "--trusted")
     page.goto(link)
-    assert page.url == f"{served.url}/supply"
+    expect(page).to_have_url(f"{served.url}/supply")
     page.locator("#make").click()
     confirm(served, page, "browser")
     codes = [f"KANARI-BROWSER-{n:04}-密=/+?" for n in range(30)]
@@ -84,8 +80,8 @@ def test_a_key_is_made_confirmed_and_codes_leave_the_browser_only_sealed(chromiu
     expect(page.locator("#found b")).to_have_text("31")
     page.locator("#go").click()
     expect(page.locator("#result h2")).to_have_text("已入库")
-    assert page.locator("#result .tile b").all_inner_texts() == ["30", "1", "0"]
-    assert page.locator("#codes").input_value() == ""
+    expect(page.locator("#result .tile b")).to_have_text(["30", "1", "0"])
+    expect(page.locator("#codes")).to_have_value("")
     assert [(b["status"], b["added"], b["duplicates"]) for b in told(served)] == [("done", 30, 1)]
     seed = page.evaluate("JSON.parse(localStorage[Object.keys(localStorage)[0]]).seed")
     scanner = Scanner({**{f"code {n}": code for n, code in enumerate(codes)}, "seed": seed, "link": link.partition("=")[2]})
@@ -177,15 +173,14 @@ def test_every_state_of_the_page_fits_and_says_what_is_wrong(
     page.locator("#codes").fill("X-1")
     page.locator("#go").click()
     expect(page.locator("#trouble")).to_contain_text("停止接收" if language == "zh-CN" else "takes no batches")
-    assert page.locator("#codes").input_value() == "X-1"  # what was refused is still there
+    expect(page.locator("#codes")).to_have_value("X-1")  # what was refused is still there
     assert [text for text in watched.said if "422" not in text] == []
     watched.context.close()
 
 
 def fits(page: Page, part: str, width: int, language: str) -> None:
     expect(page.locator(part)).to_be_visible()
-    if SHOTS:
-        page.screenshot(path=f"{SHOTS}/{part[1:]}-{language}-{width}.png", full_page=True)
+    shoot(page, f"supply-{part[1:]}-{language}-{width}")
     assert page.evaluate("document.documentElement.scrollWidth") <= width, part
     wider = "[...document.querySelectorAll('.card')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.id)"
     assert page.evaluate(wider) == [], part

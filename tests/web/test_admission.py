@@ -65,14 +65,14 @@ async def test_who_gives_up_waiting_leaves_the_place_to_the_next() -> None:
     await turns()
     quitter.cancel()
     first.end()
-    turn = await asyncio.wait_for(next_one, 5)
+    turn = await asyncio.wait_for(next_one, 30)
     late = asyncio.create_task(line.enter())
     await turns()
     turn.end()
     await asyncio.sleep(0)
     late.cancel()  # it was let in at the same moment
     await asyncio.gather(late, return_exceptions=True)
-    (await asyncio.wait_for(line.enter(), 5)).end()
+    (await asyncio.wait_for(line.enter(), 30)).end()
 
 
 async def test_how_long_it_may_take_says_who_is_refused() -> None:
@@ -138,7 +138,7 @@ async def test_who_waits_for_the_network_lets_the_next_one_in() -> None:
 
     first = asyncio.create_task(order())
     await asked.wait()
-    (await asyncio.wait_for(line.enter(), 5)).end()
+    (await asyncio.wait_for(line.enter(), 30)).end()
     answered.set()
     await first
     step_aside()  # nobody's turn: nothing happens

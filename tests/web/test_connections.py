@@ -241,13 +241,14 @@ async def test_who_takes_nothing_of_an_answer_is_cut_off(site: Site, monkeypatch
 
 
 async def test_control_who_takes_it_slowly_gets_it_all(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "STALLED_SECONDS", 0.3)
+    """All of it takes longer than anybody may stand still, and no pause takes half of that."""
+    monkeypatch.setattr(protocol, "STALLED_SECONDS", 1.5)
     reader, writer = await site.connect(GET % b"/large")
     await reader.readuntil(b"\r\n\r\n")
     got = 0
     while got < LARGE:
         got += len(await asyncio.wait_for(reader.readexactly(min(2**20, LARGE - got)), 30))
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(1.6 * 2**20 / LARGE)
     assert got == LARGE
     writer.close()
 

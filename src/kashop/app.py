@@ -96,7 +96,7 @@ def make_app(shop: Shop, *, runner: Runner | None = None, live: Live | None = No
     app = copy.copy(_routed())
     app.state = State(things)
     rules = EdgeRules.of(shop.base_url, shop.config.trusted_proxies, (shop.config.host,), is_nameless=not shop.config.base_url)
-    direct = DirectWays(app, shop, (*callbacks.ways, *api.ways))
+    direct = DirectWays(app, shop, (*callbacks.ways, *api.ways, *storefront.ways))
     return Edge(app, rules, errors.answer, ready=guests.find, admission=Admission(direct, shop, BusyPage(pages)))
 
 

@@ -1,7 +1,8 @@
 """What is asked most is answered without the framework: between the edge, which has admitted the request, and the routed doors.
 
 Always true: whatever is answered here is answered alike by a routed handler, which calls the same function; what fits no way
-(another method, a slash too many) goes on to it. The framework's part of a small answer is more than all the shop does for it.
+(another method, a slash too many, a body of another kind) goes on to it. The framework's part of a small answer is more than all
+the shop does for it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,8 +14,9 @@ from kashop.web.calls import API, count_call
 from kashop.web.edge import App, Receive, Scope, Send
 from kashop.web.errors import Answer, Problem, Stopped
 
-Direct = Callable[[Shop, Scope, Receive, str], Awaitable[Answer]]
-"""Answers what stands in the path's place, which is '' where it has none. Raises what a handler may."""
+Direct = Callable[[Shop, Scope, Receive, str], Awaitable[Answer | None]]
+"""Answers what stands in the path's place, which is '' where it has none; None, with nothing read: the framework is to answer it.
+Raises what a handler may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,12 @@ class DirectWays:
                 count_call(self._shop, scope)
             for way in self._ways:
                 place = way.find(scope["method"], scope["path"])
-                if place is not None:
-                    await say(send, await way.answer(self._shop, scope, receive, place))
+                if place is None:
+                    continue
+                scope["litestar_app"] = self._app  # by which pages find what draws them
+                answer = await way.answer(self._shop, scope, receive, place)
+                if answer is not None:
+                    await say(send, answer)
                     return
         await self._app(scope, receive, send)
 

@@ -201,6 +201,8 @@ def parse_pairs(body: bytes, *, max_fields: int = MAX_FIELDS) -> list[tuple[str,
 
 
 def _unquoted(raw: bytes) -> str:
+    if b"%" not in raw and b"+" not in raw:
+        return _decoded(raw)
     if _ESCAPE.search(raw):
         raise _malformed()
     return _decoded(unquote_to_bytes(raw.replace(b"+", b" ")))

@@ -26,6 +26,7 @@ route_handlers = [
     files.upload,
     robots.robots_txt,
 ]
+ways = checkout.ways
 
 
 def content_of(shop: Shop, inputs: Inputs) -> Content | None:

@@ -3,7 +3,7 @@
 import hashlib
 
 import msgspec
-from litestar import Response, post
+from litestar import Request, Response, post
 
 from kashop.flows import checkout as flow
 from kashop.flows.checkout import Checkout, Placed, Want
@@ -13,8 +13,13 @@ from kashop.lib.errors import FieldError, Invalid, PriceChanged, SoldOut
 from kashop.lib.money import Money
 from kashop.risk.budgets import OverBudget
 from kashop.risk.captcha import Shown
+from kashop.shop import Shop
+from kashop.web.answers import answer_of
 from kashop.web.context import ErrorPage, WayOut
-from kashop.web.forms import Form, read_form
+from kashop.web.direct import Way, whole_body
+from kashop.web.edge import Receive, Scope
+from kashop.web.errors import Answer
+from kashop.web.forms import Form, parse_pairs, read_form
 from kashop.web.pages import form_of, pages_of, ways_out
 from kashop.web.sessions import AnyRequest, request_id, shop_of
 from kashop.web.storefront import proof, recent
@@ -27,15 +32,27 @@ from kashop.web.storefront.visitor import visitor_of
 from kashop.web.urls import url
 
 MAX_FIELDS = 60
+_KIND = b"application/x-www-form-urlencoded"
 _ANSWER = "field_"
 _SHOWN_AS = {"lines.0.sku": "sku", "lines.0.quantity": "quantity", "lines": "quantity", "gateway": "payment", "method": "payment"}
 
 
+async def checkout_directly(shop: Shop, scope: Scope, receive: Receive, _: str = "") -> Answer | None:
+    """Place the order and go to its cashier: of a form as browsers send it."""
+    if [value for name, value in scope["headers"] if name == b"content-type"] != [_KIND]:
+        return None
+    sent = Form(parse_pairs(await whole_body(receive), max_fields=MAX_FIELDS))
+    return answer_of(await _answered(Request(scope), sent))  # type: ignore[arg-type]
+
+
 @post("/checkout")
 async def checkout(request: AnyRequest) -> Response[bytes]:
-    """Place the order and go to its cashier."""
+    """The same, as the framework routes it."""
+    return await _answered(request, await read_form(request, max_fields=MAX_FIELDS))
+
+
+async def _answered(request: AnyRequest, sent: Form) -> Response[bytes]:
     shop = shop_of(request)
-    sent = await read_form(request, max_fields=MAX_FIELDS)
     form = proof.reopened(shop, sent)
     shown = on_sale(await shop.shelf.look(), form.raw("product")[:64])
     try:
@@ -139,3 +156,6 @@ def _to_cashier(request: AnyRequest, placed: Placed, browser: str) -> Response[b
     if placed.order.status == "pending":
         answer.cookies.append(proof.number_cookie(shop_of(request), browser))
     return answer
+
+
+ways = [Way.on(("POST",), "/checkout", checkout_directly)]

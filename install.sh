@@ -49,7 +49,7 @@ run_tests() {
 
 # A caller's settings for other Python work must not leak in; mirrors and proxies (PIP_INDEX_URL, HTTPS_PROXY) may.
 settle_environment() {
-  unset PYTHONHOME PYTHONPATH PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
+  unset PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
   export PIP_USER=0 PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONUTF8=1
   [ -w "${HOME:-/nonexistent}" ] || export PIP_NO_CACHE_DIR=1
 }

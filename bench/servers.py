@@ -1,7 +1,7 @@
 """The processes of a bench: the shop as `kashop serve` runs it, and the bare handlers; each started, watched and ended here.
 
-Always true: a process hears nothing of the caller's own KASHOP_*; it may open as many sockets as the machine lets it; it is ended
-with its block.
+Always true: a process hears nothing of the caller's own KASHOP_*, and keeps its bytecode as anybody's; it may open as many
+sockets as the machine lets it; it is ended with its block.
 """
 
 import contextlib
@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 
 START_SECONDS = 60
+_CALLERS_OWN = ("KASHOP_", "PYTHONDONTWRITEBYTECODE")
+"""A merchant's second start finds its modules compiled; so is every start here after the first."""
 
 
 class Server:
@@ -37,7 +39,7 @@ class Server:
 
     def __enter__(self) -> "Server":
         started = time.perf_counter()
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("KASHOP_")}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_CALLERS_OWN)}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*(["taskset", "-c", ",".join(map(str, self._cores))] if self._cores else []), *self._arguments],

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-import structlog
 
 from kashop.accounts.passwords import Passwords
 from kashop.db import Db, Reader, migrate
@@ -65,7 +64,7 @@ class Shop:
     server_lock: ServerLock | None = None
     door: Door | None = None
     """Where this process is handed the root key, once flows/vault.py has made it."""
-    log: structlog.stdlib.BoundLogger = field(default_factory=lambda: logs.get_logger("kashop"))
+    log: logs.Logger = field(default_factory=lambda: logs.get_logger("kashop"))
 
     def __post_init__(self) -> None:
         self.waiting_line = Line(self.clock)

@@ -1,5 +1,6 @@
 """The table of commands, loaded when they are asked for, and the one place where a refusal becomes a line and an exit code."""
 
+import gc
 import importlib
 import sqlite3
 import sys
@@ -53,6 +54,8 @@ class Commands(click.RichGroup):
         if stub is None or stub.name is None:
             return name, stub, rest
         command: click.Command = getattr(importlib.import_module(f"kashop.cli.{stub.name}"), stub.name)
+        gc.freeze()
+        gc.enable()
         return name, command, rest
 
     def invoke(self, ctx: click.Context) -> Any:

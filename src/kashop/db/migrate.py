@@ -3,15 +3,21 @@
 A schema that this program does not know (a newer kashop wrote it) refuses to start.
 """
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
+from typing import TYPE_CHECKING
 
 from kashop.db import dialect
 from kashop.lib import where
 from kashop.lib.errors import Unavailable
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+OWN = "kashop"
+"""Whose migrations they are, in sqlite-utils' own table of them."""
 
 
 def scripts() -> list[Path]:
@@ -24,45 +30,54 @@ def pending(path: Path) -> list[str]:
 
     Raises Unavailable when the file knows a migration that this program does not.
     """
-    known = _all()
+    names = [script.stem for script in scripts()]
     if not path.exists():
-        return [script.stem for script in scripts()]
-    db = Database(path)
-    try:
-        applied = {m.name for m in known.applied(db)}
-        unknown = applied - {p.stem for p in scripts()}
-        if unknown:
-            raise Unavailable(
-                "This database was written by a newer kashop (it has {names}): upgrade the program, or restore a backup.",
-                names=", ".join(sorted(unknown)),
-            )
-        return [m.name for m in known.pending(db)]
-    finally:
-        db.close()
+        return names
+    applied = _applied(path)
+    if unknown := applied - set(names):
+        raise Unavailable(
+            "This database was written by a newer kashop (it has {names}): upgrade the program, or restore a backup.",
+            names=", ".join(sorted(unknown)),
+        )
+    return [name for name in names if name not in applied]
 
 
 def apply(path: Path) -> list[str]:
     """Bring the file at `path` to this program's schema; the names of what was applied. Only while no server runs on it."""
     todo = pending(path)
-    db = Database(path)
-    try:
-        db.conn.execute("PRAGMA journal_mode=WAL")
-        db.conn.execute("PRAGMA synchronous=FULL")
-        _all().apply(db)
-    finally:
-        db.close()
+    with closing(sqlite3.connect(path)) as con:
+        con.execute("PRAGMA journal_mode=WAL")
+    if todo:
+        _apply(path)
     return todo
 
 
-def _all() -> Migrations:
-    migrations = Migrations("kashop")
-    for path in scripts():
-        migrations(name=path.stem)(_migration(path))
-    return migrations
+def _applied(path: Path) -> set[str]:
+    """What sqlite-utils has noted. Without sqlite-utils: nearly every start finds nothing to do (decision 0038)."""
+    with closing(sqlite3.connect(path)) as con:
+        if not con.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlite_migrations'").fetchone():
+            return set()
+        rows = con.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = :own", {"own": OWN})
+        return {name for (name,) in rows}
 
 
-def _migration(path: Path) -> Callable[[Database], None]:
-    def run(db: Database) -> None:
+def _apply(path: Path) -> None:
+    from sqlite_utils import Database
+    from sqlite_utils.migrations import Migrations
+
+    migrations = Migrations(OWN)
+    for script in scripts():
+        migrations(name=script.stem)(_migration(script))
+    db = Database(path)
+    try:
+        db.conn.execute("PRAGMA synchronous=FULL")
+        migrations.apply(db)
+    finally:
+        db.close()
+
+
+def _migration(path: Path) -> "Callable[[Database], None]":
+    def run(db: "Database") -> None:
         for statement in dialect.statements(path.read_text(encoding="utf-8"), "sqlite"):
             db.conn.execute(statement)
 

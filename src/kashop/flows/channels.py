@@ -8,9 +8,9 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kashop.flows import settings
-from kashop.flows.mail import MailServer, Post
 from kashop.notices import letters, rules
 from kashop.notices.texts import text_of
 from kashop.notices.types import Notice, NotSent, Sender
@@ -18,6 +18,9 @@ from kashop.plugins.http import Http, HttpFailed, HttpForbidden
 from kashop.plugins.reach import Reach
 from kashop.shop import Shop
 from kashop.vault import Tampered
+
+if TYPE_CHECKING:
+    from kashop.flows.mail import MailServer, Post
 
 _LONGEST_WAIT = 24 * 3600
 _FILE_SECONDS = 15.0
@@ -65,7 +68,10 @@ class Channels:
                 raise NotSent("secret_gone", is_final=True)
             items.append((notice, opened))
         message = letters.mail(items, sender_of(shop), shop.clock.now())
-        self._post = self._post or Post(_server(shop))
+        if self._post is None:
+            from kashop.flows.mail import Post  # and a mail library, which a shop's start need not wait for (decision 0038)
+
+            self._post = Post(_server(shop))
         await self._post.send(message, batch[0].recipient)
 
     async def _webhook(self, batch: Sequence[Notice]) -> None:
@@ -107,7 +113,9 @@ def sender_of(shop: Shop) -> Sender:
     )
 
 
-def _server(shop: Shop) -> MailServer:
+def _server(shop: Shop) -> "MailServer":
+    from kashop.flows.mail import MailServer
+
     chosen = shop.settings
     return MailServer(
         host=chosen.text("mail.host"),

@@ -11,8 +11,6 @@ import os
 import re
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
-
 from kashop.lib import ids
 from kashop.lib.errors import Invalid, NotFound, Unavailable
 from kashop.payments.rows import Evidence, EvidenceDraft
@@ -72,6 +70,8 @@ def _is_pdf(data: bytes) -> bool:
 
 
 def _drawn(data: bytes) -> bytes:
+    from PIL import Image, ImageOps, UnidentifiedImageError  # not at start (decision 0038)
+
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             if picture.width * picture.height > MOST_PIXELS:

@@ -4,9 +4,9 @@ import asyncio
 import hashlib
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kashop.catalog import reads, rules, writes
 from kashop.catalog.types import BuyerField, Product, ProductDraft, SkuDraft
@@ -18,6 +18,9 @@ from kashop.lib.errors import Conflict, FieldError, Invalid, NotFound
 from kashop.orders import reads as orders
 from kashop.shop import Shop
 from kashop.supply import reads as supply
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 MOST_PIXELS = 40_000_000
@@ -164,6 +167,8 @@ def _of_row(row: SkuRow, invalid: Invalid) -> list[FieldError]:
 
 
 def _keep_picture(folder: Path, data: bytes) -> str:
+    from PIL import Image, ImageOps, UnidentifiedImageError  # not at start (decision 0038)
+
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             if picture.width * picture.height > MOST_PIXELS:
@@ -183,5 +188,5 @@ def _keep_picture(folder: Path, data: bytes) -> str:
     return name
 
 
-def _is_clear(picture: Image.Image) -> bool:
+def _is_clear(picture: "Picture") -> bool:
     return "A" in picture.getbands() or "transparency" in picture.info

@@ -7,9 +7,6 @@ AES-256, SHA-512, 100,000 rounds), which Excel, LibreOffice and WPS open.
 
 import io
 
-from msoffcrypto.format.ooxml import OOXMLFile
-from xlsxwriter import Workbook as Sheets
-
 from kashop.lib import ids
 from kashop.lib.errors import Invalid
 
@@ -23,6 +20,8 @@ class Workbook:
     """One sheet, in memory. Write rows of HEADER's columns, then seal it once."""
 
     def __init__(self) -> None:
+        from xlsxwriter import Workbook as Sheets  # two large libraries that a shop's start need not wait for (decision 0038)
+
         self._out = io.BytesIO()
         self._book = Sheets(self._out, _PLAIN)
         self._sheet = self._book.add_worksheet("codes")
@@ -45,6 +44,8 @@ class Workbook:
 
     def sealed(self, passphrase: str) -> bytes:
         """The whole file under a passphrase."""
+        from msoffcrypto.format.ooxml import OOXMLFile
+
         self._book.close()
         self._out.seek(0)
         out = io.BytesIO()

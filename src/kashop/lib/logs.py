@@ -8,10 +8,30 @@ that never set its log up.
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
-import structlog
+
+@contextmanager
+def _without(name: str) -> Iterator[None]:
+    """As where a library is not installed, unless it is loaded already."""
+    is_loaded = name in sys.modules
+    if not is_loaded:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if not is_loaded:
+            del sys.modules[name]
+
+
+with _without("rich"):  # it would draw tracebacks with their variables, which are never to be seen, and be loaded at every start
+    import structlog
+
+Logger = structlog.stdlib.BoundLogger
+bind, unbind = structlog.contextvars.bind_contextvars, structlog.contextvars.unbind_contextvars
+"""What every further line of a task carries."""
 
 _SECRET = ("password", "secret", "token", "authorization", "cookie", "session", "key")
 _BLOT = "•••"

@@ -11,14 +11,17 @@ import logging
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 
-from kashop.plugins.reach import Reach, ReachTransport, Unreachable
+from kashop.plugins.reach import Reach, Unreachable
+
+if TYPE_CHECKING:
+    import httpx
 
 CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 15.0
@@ -29,14 +32,6 @@ USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Ge
 """Browser-like: some gateways stand behind a firewall that refuses anything else (protocols/epay.md §3)."""
 
 NOT_TRUSTED = "its certificate is not trusted"
-
-_NOT_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
-)
 
 
 class HttpFailed(Exception):
@@ -88,7 +83,7 @@ class Http:
         self, *, connect_seconds: float = CONNECT_SECONDS, total_seconds: float = TOTAL_SECONDS, reach: Reach | None = None
     ):
         self._reach = reach
-        self._timeout = httpx.Timeout(total_seconds, connect=min(connect_seconds, total_seconds))
+        self._connect_seconds = min(connect_seconds, total_seconds)
         self.total_seconds = total_seconds
         self._client: httpx.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -125,6 +120,8 @@ class Http:
             await client.aclose()
 
     async def _send(self, method: str, url: str, *, limit: int, **what: Any) -> HttpReply:
+        import httpx  # with the first call, not at start (decision 0038)
+
         try:
             _ = urlsplit(url).port  # a port beyond 65535 is a ValueError here, and an OverflowError deep below
             async with asyncio.timeout(self.total_seconds):
@@ -132,7 +129,7 @@ class Http:
         except Unreachable as error:
             kind = HttpForbidden if error.is_forbidden else HttpFailed
             raise kind(error.problem, is_unclear=False) from None
-        except _NOT_SENT as error:
+        except _not_sent() as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise HttpFailed(NOT_TRUSTED, is_unclear=False) from None
             raise HttpFailed(f"no connection ({type(error).__name__})", is_unclear=False) from None
@@ -165,14 +162,18 @@ class Http:
         if told is not None:
             self.skew_heard = (time.monotonic(), time.time() - told)
 
-    def _opened(self) -> httpx.AsyncClient:
+    def _opened(self) -> "httpx.AsyncClient":
+        import httpx
+
+        from kashop.plugins.transport import ReachTransport
+
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:  # a command may run several loops, one after another
             self._loop = loop
             limits = httpx.Limits(max_connections=40, max_keepalive_connections=10)
             self._client = httpx.AsyncClient(
                 transport=ReachTransport(self._reach, limits) if self._reach else None,
-                timeout=self._timeout,
+                timeout=httpx.Timeout(self.total_seconds, connect=self._connect_seconds),
                 follow_redirects=False,
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 trust_env=False,
@@ -180,6 +181,13 @@ class Http:
                 limits=limits,
             )
         return self._client
+
+
+@cache
+def _not_sent() -> tuple[type[Exception], ...]:
+    import httpx
+
+    return (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
 
 
 class _NoAddresses(logging.Filter):

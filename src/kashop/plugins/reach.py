@@ -11,10 +11,6 @@ from collections.abc import Iterable
 from functools import cache
 from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, SOCK_STREAM, gaierror, socket
-from typing import Any
-
-import httpcore
-import httpx
 
 from kashop.lib.addresses import Ip, Network, may_reach
 
@@ -42,7 +38,7 @@ class Reach:
             raise Unreachable("no name server knows this host") from None
         found = list(dict.fromkeys(ip_address(row[4][0]) for row in rows))
         if not found or not all(may_reach(ip, self._named) for ip in found):
-            raise _forbidden()
+            raise forbidden()
         return found
 
     def check(self, other_end: object) -> None:
@@ -52,7 +48,7 @@ class Reach:
         except ValueError:
             is_fit = False
         if not is_fit:
-            raise _forbidden()
+            raise forbidden()
 
     async def connect(self, host: str, port: int, *, seconds: float) -> socket:
         """A connected socket that does not block. Raises Unreachable, OSError or TimeoutError."""
@@ -77,72 +73,16 @@ class Reach:
         return sock
 
 
-def _forbidden() -> Unreachable:
+def forbidden() -> Unreachable:
+    """What is said of an address that is not allowed."""
     return Unreachable("the address leads into a private network", is_forbidden=True)
-
-
-class _Backend(httpcore.AsyncNetworkBackend):
-    """httpcore's way to the network, through a Reach."""
-
-    def __init__(self, reach: Reach):
-        self._reach = reach
-        self._network = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own signature
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Connect to one of the judged addresses; TLS later asks for the host's own name."""
-        failed: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
-        for ip in await self._reach.addresses(host, port):
-            try:
-                stream = await self._network.connect_tcp(str(ip), port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failed = error
-                continue
-            try:
-                self._reach.check(stream.get_extra_info("server_addr"))
-            except Unreachable:
-                await stream.aclose()
-                raise
-            return stream
-        raise failed or httpcore.ConnectError("no address")
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own signature
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Never: a file of this machine is no place on the network."""
-        raise _forbidden()
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait between tries."""
-        await asyncio.sleep(seconds)
-
-
-class ReachTransport(httpx.AsyncHTTPTransport):
-    """httpx over a Reach. It gives its pool another way to the network, which httpx has no argument for; tests pin that."""
-
-    def __init__(self, reach: Reach, limits: httpx.Limits):
-        super().__init__(verify=tls_context(), trust_env=False, limits=limits)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls_context(),
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
-            network_backend=_Backend(reach),
-        )
 
 
 @cache
 def tls_context() -> ssl.SSLContext:
     """Verifies certificates and names, against the well-known authorities and the system's own."""
+    import httpx  # not at start (decision 0038)
+
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     return context

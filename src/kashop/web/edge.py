@@ -14,8 +14,6 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
-import structlog
-
 from kashop.lib import logs
 from kashop.lib.errors import Refusal
 from kashop.lib.ids import random_bytes
@@ -168,7 +166,7 @@ class Edge:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         passage = _Passage(dict(scope), dict(scope["headers"]), random_bytes(8).hex(), is_head=scope["method"] == "HEAD")
         passage.scope["state"] = {**scope.get("state", {}), "request_id": passage.request_id, "is_head": passage.is_head}
-        structlog.contextvars.bind_contextvars(request_id=passage.request_id)
+        logs.bind(request_id=passage.request_id)
         out = self._sender(passage, send)
         try:
             refused = self._admit(passage)
@@ -181,7 +179,7 @@ class Edge:
         except Exception as error:  # noqa: BLE001  # the last resort logs it and answers
             await self._last_resort(passage, error, out)
         finally:
-            structlog.contextvars.unbind_contextvars("request_id")
+            logs.unbind("request_id")
 
     def _admit(self, passage: _Passage) -> Problem | None:
         scope = passage.scope

@@ -4,26 +4,26 @@ Always true: what comes out is safe to put on a page; Markdown may hold no raw H
 and only the shop's own pictures.
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import nh3
-import segno
-from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 _TEXT = {"a", "blockquote", "br", "code", "del", "em", "hr", "img", "p", "pre", "s", "strong"}
 _BLOCKS = {"h1", "h2", "h3", "h4", "li", "ol", "ul", "table", "tbody", "td", "th", "thead", "tr"}
 
 _ATTRIBUTES = {"a": {"href", "title"}, "img": {"src", "alt", "title"}, "ol": {"start"}}
 
-_markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-
 
 @lru_cache(maxsize=512)
 def markdown(text: str) -> Markup:
     """Markdown as safe HTML."""
-    html = _markdown.render(text)
+    html = _markdown().render(text)
     return Markup(  # noqa: S704  # nh3 has cleaned it
         nh3.clean(
             html,
@@ -34,6 +34,13 @@ def markdown(text: str) -> Markup:
             link_rel="noopener noreferrer nofollow",
         )
     )
+
+
+@cache
+def _markdown() -> "MarkdownIt":
+    from markdown_it import MarkdownIt  # not at start (decision 0038)
+
+    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
 
 def _own_pictures(tag: str, attribute: str, value: str) -> str | None:
@@ -55,6 +62,8 @@ def qr_svg(text: str) -> Markup:
 
 def secret_qr_svg(text: str) -> Markup:
     """The same for what must not be remembered."""
+    import segno
+
     out = BytesIO()
     segno.make_qr(text, error="m").save(
         out, kind="svg", xmldecl=False, svgns=False, border=4, omitsize=True, dark="#000", light="#fff",

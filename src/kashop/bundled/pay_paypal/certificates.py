@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-import httpx
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
@@ -122,6 +121,8 @@ def verify(chain: Sequence[Certificate], trusted: Sequence[Certificate], *, now:
 @cache
 def authorities() -> tuple[Certificate, ...]:
     """Those that everybody trusts, as httpx brings them."""
+    import httpx  # not at start
+
     ders = httpx.create_ssl_context(trust_env=False).get_ca_certs(binary_form=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # of old roots, which it may refuse one day

@@ -81,6 +81,21 @@ def test_a_wide_limit_counts_exactly_and_remembers_little(clock: TestClock) -> N
 
 
 @pytest.mark.usefixtures("doors")
+def test_who_is_quiet_for_longer_than_the_window_is_forgotten_with_the_tries_of_others(clock: TestClock) -> None:
+    limits = Limits(clock)
+    for n in range(50):
+        taken(limits, "gate", f"early {n}", 1)
+    clock.pass_time(seconds=30)
+    taken(limits, "gate", "later", 1)
+    assert len(limits._tries) == 51
+    clock.pass_time(seconds=31)
+    for n in range(25):
+        taken(limits, "gate", f"last {n}", 1)
+    assert {subject for _scope, subject in limits._tries} == {"later", *(f"last {n}" for n in range(25))}
+    assert taken(limits, "gate", "later", 2000) == 999
+
+
+@pytest.mark.usefixtures("doors")
 def test_a_merchants_own_number_holds_at_once(clock: TestClock) -> None:
     number = 5
     limits = Limits(clock, lambda name: number)

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from kashop.web import arrivals
-from kashop.web.arrivals import AT_A_TIME, Arrivals
+from kashop.web.arrivals import OPENED, TAKEN, Arrivals
 
 
 class Quiet(asyncio.Protocol):
@@ -40,15 +40,53 @@ async def until(count: int) -> None:
 
 
 async def test_few_are_taken_in_one_turn_and_all_in_the_end(listening: socket.socket) -> None:
-    clients, seen = crowd(listening, AT_A_TIME * 4 + 1), [0]
+    clients, seen = crowd(listening, TAKEN * 2 + 1), [0]
     coming = Arrivals(listening, Quiet)
     async with asyncio.timeout(30):
         while Quiet.made < len(clients):
             await asyncio.sleep(0)
             seen.append(Quiet.made)
-    assert max(b - a for a, b in pairwise(seen)) <= AT_A_TIME
+    assert max(b - a for a, b in pairwise(seen)) <= OPENED
     coming.close()
     await coming.wait_closed()
+    for client in clients:
+        client.close()
+
+
+async def test_who_comes_with_an_order_is_opened_after_all_others(listening: socket.socket) -> None:
+    orders, heard = crowd(listening, OPENED * 2), []
+
+    class Telling(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            heard.append(data.partition(b" HTTP")[0])
+
+    for client in orders:
+        client.sendall(b"POST /api/v1/orders HTTP/1.1\r\n\r\n")
+    pages = crowd(listening, 3)
+    for client in pages:
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    coming = Arrivals(listening, Telling)
+    async with asyncio.timeout(30):
+        while len(heard) < len(orders) + len(pages):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+    assert set(heard[:OPENED]) == {b"GET /", b"POST /api/v1/orders"}
+    assert set(heard[OPENED:]) == {b"POST /api/v1/orders"}
+    coming.close()
+    for client in (*orders, *pages):
+        client.close()
+
+
+async def test_no_more_are_taken_than_there_is_room_for(listening: socket.socket) -> None:
+    clients = crowd(listening, TAKEN * 3)
+    for client in clients:
+        client.sendall(b"POST /checkout HTTP/1.1\r\n\r\n")
+    coming, most = Arrivals(listening, Quiet, most=TAKEN), 0
+    async with asyncio.timeout(30):
+        while Quiet.made < len(clients):
+            most = max(most, len(coming._orders))
+            await asyncio.sleep(0)
+    assert 0 < most <= TAKEN
+    coming.close()
     for client in clients:
         client.close()
 

@@ -21,7 +21,7 @@ from kashop.settings.config import Config
 from kashop.shop import Shop
 from kashop.web.admission import Admission
 from kashop.web.arrivals import Arrivals
-from kashop.web.connections import Connections, most_connections, most_files
+from kashop.web.connections import Connections, most_connections, most_files, most_unopened
 from kashop.web.protocol import bounded
 
 GRACE_SECONDS = 5
@@ -160,7 +160,7 @@ class _Server(uvicorn.Server):
         """Begin to answer, a few connections at a time, and say so."""
         await super().startup([])  # which listens nowhere
         if self.started:
-            self.servers.extend(Arrivals(sock, self._connection) for sock in sockets or ())  # type: ignore[misc]
+            self.servers.extend(Arrivals(sock, self._connection, most=most_unopened(most_files())) for sock in sockets or ())  # type: ignore[misc]
             show.line(self._welcome)
 
     def _connection(self) -> asyncio.Protocol:

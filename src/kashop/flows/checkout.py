@@ -100,7 +100,7 @@ async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "", visi
             _check_stock(shop, shown, wish.channel, basket.lines)
             admitted = await _admitted(shop, wish, basket, actor, visitor)
         except Refusal:
-            known = await shop.db.read(orders_reads.find_replay, binding.scope, binding.key_hash) if binding else None
+            known = await shop.db.glance(orders_reads.find_replay, binding.scope, binding.key_hash) if binding else None
             if known is None:
                 raise
             return await _replayed(shop, known, binding, actor)

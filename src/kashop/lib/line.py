@@ -25,7 +25,7 @@ MEASURED = 32
 NEWEST = 0.1
 """The weight of the newest measurement: a moment in which the machine did something else sends nobody away."""
 
-AT_A_TIME = 8
+AT_A_TIME = 4
 """So many are let in between two looks of the event loop at everybody else."""
 
 LONGEST = 30

@@ -32,7 +32,7 @@ AT_ONCE = 128
 PATIENCE = 20.0
 """Seconds that the last one in line may expect to wait: a third of what proxies wait for an answer."""
 
-AT_A_TIME = 12
+AT_A_TIME = 4
 """So many who stand in no line are answered between two looks of the event loop at everybody else."""
 
 MAX_FIELDS = 60

@@ -16,7 +16,10 @@ from typing import Protocol
 from kashop.risk import one_client
 
 MOST = 16_000
-"""Connections at once: each holds some 10 KiB."""
+"""Connections at once: each holds some 5 KiB."""
+
+UNOPENED = 2048
+"""Connections that wait to be opened (web/arrivals.py)."""
 
 OTHER_FILES = 256
 """Files that are kept for the database, for gateways and for what is read; a quarter of all where there are few."""
@@ -49,6 +52,11 @@ def most_files(most: int = 1_048_576) -> int:
 def most_connections(files: int) -> int:
     """How many connections so many files are enough for."""
     return min(MOST, files - min(OTHER_FILES, files // 4))
+
+
+def most_unopened(files: int) -> int:
+    """How many more may have been taken from the system and not opened yet: of the files that are kept, half at most."""
+    return min(UNOPENED, (files - most_connections(files)) // 2)
 
 
 class Connections:

@@ -15,6 +15,7 @@ from kashop.lib.actor import CLI
 from kashop.shop import Shop
 from kashop.stress import epay, plan, proof
 from kashop.stress.copying import Sale
+from kashop.stress.crowd import percentile
 from kashop.stress.plan import Plan
 from kashop.stress.rush import Rush, Tally
 from tests.cast import add_epay, add_product, config
@@ -180,3 +181,6 @@ def tell(tally: Tally) -> None:
     waited = sorted(b.waited for b in tally.buyers)
     print(dict(tally.answers), dict(tally.callback_answers))
     print(f"{tally.at_once} at once; half waited {waited[len(waited) // 2]:.1f} s, all {waited[-1]:.1f} s")
+    seen = {"answers": tally.latencies, "pages": tally.pages, "pages in quiet": tally.quiet_pages, "callbacks": tally.callbacks}
+    for what, seconds in seen.items():
+        print(f"{what}: p50 {percentile(seconds, 0.5) * 1000:.0f} ms, p99 {percentile(seconds, 0.99) * 1000:.0f} ms")

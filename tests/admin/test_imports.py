@@ -86,8 +86,7 @@ class TestWatching:
     @pytest.fixture
     def gate(self, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
         """Behind two chunks of fifty the import stands until it opens."""
-        monkeypatch.setattr(pace, "CHUNK", 50)
-        monkeypatch.setattr(run, "CHUNK", 50)
+        monkeypatch.setattr(pace, "MOST_CHUNKS", 1)
         original, gate = run.Run._shelve, asyncio.Event()
 
         async def shelve(self: run.Run, *rest: object) -> None:

@@ -22,7 +22,7 @@ from kashop.shop import Shop
 from tests.cast import add_product, config
 from tests.serving import Served, command, environment, kashop
 
-ROWS = 40 * CHUNK
+ROWS = 200 * CHUNK
 CODES = "SELECT COUNT(*) FROM codes"
 
 

@@ -85,16 +85,17 @@ async def test_it_is_copied_back_while_nobody_waits(tmp_path: Path) -> None:
 class Overlapping:
     """Looks of which the next begins before the last one ends, and none sees the newest commit unless the writer stands still."""
 
-    def __init__(self, db: SqliteDb):
-        self._db, self._is_over = db, False
+    def __init__(self, db: SqliteDb, *, patience: float):
+        """`patience` is how long each waits for two commits before it ends without them."""
+        self._db, self._patience, self._is_over = db, patience, False
 
     async def run(self) -> None:
         """Until told to stop."""
         end, last = await self._begun()
         while not self._is_over:
             seen, (next_end, newer) = self._db.groups, await self._begun()
-            until = time.monotonic() + 0.005
-            while self._db.groups < seen + 2 and time.monotonic() < until:  # noqa: ASYNC110 - commits ring no bell
+            until = time.monotonic() + self._patience
+            while self._db.groups < seen + 2 and time.monotonic() < until and not self._is_over:  # noqa: ASYNC110 - commits ring no bell
                 await asyncio.sleep(0.0005)
             end.set()
             await last
@@ -120,11 +121,11 @@ class Overlapping:
         return end, looking
 
 
-async def looked_at(db: SqliteDb) -> int:
+async def looked_at(db: SqliteDb, *, patience: float) -> int:
     """How often the log was begun anew by a load beside such looks."""
     await db.write(add, "first")
     before = begun(db)
-    looks = Overlapping(db)
+    looks = Overlapping(db, patience=patience)
     looking = asyncio.create_task(looks.run())
     await never_resting(db, "s")
     looks.stop()
@@ -139,12 +140,12 @@ def begun(db: SqliteDb) -> int:
 async def test_a_long_log_is_begun_anew_though_looks_overlap_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "RESTART_MS", 2000)  # on a busy machine a short look takes long
     async with opened(tmp_path, SMALL) as db:
-        assert await looked_at(db) > 0
+        assert await looked_at(db, patience=0.005) > 0
 
 
 async def test_without_waiting_for_them_it_never_is(tmp_path: Path) -> None:
     async with opened(tmp_path, Pace(bite=40, most=10**9, share=1)) as db:
-        assert await looked_at(db) == 0
+        assert await looked_at(db, patience=60) == 0
 
 
 async def test_a_long_look_is_told_of_and_what_it_held_is_written_over_once_it_ends(
@@ -229,3 +230,43 @@ def test_no_kill_loses_what_was_answered(tmp_path: Path) -> None:
         con.close()
         assert answered <= there
     assert len(answered) > 100
+
+
+HOLDS = """
+    import sqlite3, sys
+    con = sqlite3.connect(sys.argv[1], isolation_level=None)
+    con.execute("BEGIN")
+    con.execute("SELECT COUNT(*) FROM categories").fetchone()
+    print("holds", flush=True)
+    sys.stdin.read()
+"""
+
+LOOKS = """
+    import sys
+    from pathlib import Path
+    from kashop.db.examine import log_state
+    state = log_state(Path(sys.argv[1]))
+    print(state.size, *state.readers)
+"""
+
+
+async def test_who_holds_the_log_is_named(tmp_path: Path) -> None:
+    def looked(path: Path) -> list[int]:
+        told = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(LOOKS), str(path)], capture_output=True, text=True, check=True
+        )
+        return [int(word) for word in told.stdout.split()]
+
+    async with opened(tmp_path, SMALL) as db:
+        await db.write(add, "first")
+        held = [sys.executable, "-c", textwrap.dedent(HOLDS), str(db.path)]
+        holder = subprocess.Popen(held, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220
+        assert holder.stdout is not None
+        assert await asyncio.to_thread(holder.stdout.readline) == "holds\n"
+        assert await asyncio.to_thread(looked, db.path) == [log_of(db).stat().st_size], "it reads the newest there is"
+        await db.write(add, "second")
+        size, *readers = await asyncio.to_thread(looked, db.path)
+        assert (size, readers) == (log_of(db).stat().st_size, [holder.pid])
+        await asyncio.to_thread(holder.communicate, "")
+        assert await asyncio.to_thread(looked, db.path) == [size]
+    assert looked(tmp_path / "kashop.db") == [0]

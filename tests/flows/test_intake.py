@@ -22,6 +22,12 @@ from kashop.vault.reads import find_data_key
 from tests.cast import add_product
 
 
+@pytest.fixture(autouse=True)
+def chunk_by_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes of one chunk each, however quick the machine is."""
+    monkeypatch.setattr(pace, "MOST_CHUNKS", 1)
+
+
 def source(text: str, **more: object) -> Source:
     return Source(file=io.BytesIO(text.encode()), name="codes.txt", product="goods", **more)
 

@@ -32,6 +32,9 @@ from kashop.web.connections import MOST, most_connections, most_files
 LEAST_DISK = 512 * 1024 * 1024
 RELEASED = 1_760_000_000  # a clock before this program was written is wrong
 JOBS_LATE = 10 * MINUTE
+LARGE_LOG = 128 * 1024 * 1024
+"""Twice what it grows to unless somebody reads one moment of the file for long (docs/decisions/0037)."""
+HELD_SECONDS = 1.0
 SETTLED = 60
 """Seconds after its start in which a server's jobs may not have run yet."""
 
@@ -66,6 +69,22 @@ def sqlite_library(config: Config) -> Iterator[Finding]:
     todo = migrate.pending(config.database)
     said = f"{', '.join(todo)} missing: `kashop migrate`, or start the server" if todo else "up to date"
     yield Finding("schema", "mend" if todo else "ok", said)
+
+
+def write_log(config: Config) -> Iterator[Finding]:
+    """How large the write-ahead log is, and who keeps it from being written over."""
+    now = examine.log_state(config.database)
+    if now.size <= LARGE_LOG:
+        yield Finding("log", "ok", f"{now.size // 2**20} MiB of changes beside the file")
+        return
+    time.sleep(HELD_SECONDS)
+    still = set(now.readers) & set(examine.log_state(config.database).readers)
+    why = (
+        f"process {', '.join(map(str, sorted(still)))} reads one moment of the file for long: the log shrinks when that ends"
+        if still
+        else "nobody holds it any more, and it is cut when it is next written over"
+    )
+    yield Finding("log", "note", f"{now.size // 2**20} MiB of changes beside the file; {why}")
 
 
 def disk(config: Config) -> Iterator[Finding]:
@@ -147,7 +166,7 @@ def mend(config: Config) -> None:
             lock.release()
 
 
-WITHOUT_SHOP = (sqlite_library, disk, permissions, address, clock, files, server)
+WITHOUT_SHOP = (sqlite_library, write_log, disk, permissions, address, clock, files, server)
 
 
 async def of_shop(shop: Shop, *, online: bool) -> list[Finding]:

@@ -3,7 +3,9 @@
 Always true: it opens read-only, so it never writes and never checkpoints, beside a running server too.
 """
 
+import fcntl
 import sqlite3
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,10 @@ from kashop.db.units import SqliteTx
 _SCHEMA = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
 _RACE_FROM, _RACE_FIXED = (3, 7, 0), (3, 51, 3)
 _BACKPORTS = ((3, 44, 6), (3, 50, 7))
+_MARKS, _FIRST_LOCK = 5, 123
+_INDEX = struct.Struct(f"=16xI76xI{_MARKS}I")
+"""The log's index: the newest page of the log, how many are in the file, where readers stand (sqlite.org/walformat.html, 2.2)."""
+_FLOCK = "hhqqi"
 
 
 class Unreadable(Exception):
@@ -69,6 +75,34 @@ def settings(path: Path) -> Settings:
     """How the file is kept."""
     with _opened(path) as con:
         return Settings(*(con.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "page_count", "page_size")))
+
+
+class LogState(msgspec.Struct, frozen=True):
+    """The write-ahead log: its bytes, and the processes that read what was before its newest page."""
+
+    size: int
+    readers: tuple[int, ...]
+
+
+def log_state(path: Path) -> LogState:
+    """How large the log is and who holds it just now. Call it while this process has no connection: to close a file gives up the
+    locks on it."""
+    log, index = path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+    size = log.stat().st_size if log.exists() else 0
+    if not size or not index.exists():
+        return LogState(size, ())
+    with index.open("rb") as file:
+        newest, _, *marks = _INDEX.unpack(file.read(_INDEX.size))
+        behind = [n for n, mark in enumerate(marks) if n and mark < newest]
+        found = {_holder(file.fileno(), _FIRST_LOCK + n) for n in behind}
+    return LogState(size, tuple(sorted(found - {0})))
+
+
+def _holder(fd: int, at: int) -> int:
+    """The process that holds a lock on a byte, or 0."""
+    asked = fcntl.fcntl(fd, fcntl.F_GETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, 0, at, 1, 0))
+    kind, _, _, _, pid = struct.unpack_from(_FLOCK, asked)
+    return 0 if kind == fcntl.F_UNLCK else int(pid)
 
 
 def has_table(path: Path, name: str) -> bool:

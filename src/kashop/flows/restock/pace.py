@@ -5,8 +5,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-CHUNK = 250
-"""Codes in one change: some ten or twenty milliseconds of the writer, which is what an order may have to wait."""
+CHUNK = 50
+"""Codes in one change are so many or a multiple of it."""
+MOST_CHUNKS = 20
+CHUNK_SECONDS = 0.008
+"""How long the writer is to be at one change before its COMMIT: what an order may have to wait is some ten milliseconds."""
 STEP = 1000
 """Rows that are read in one go on a thread."""
 
@@ -15,6 +18,19 @@ _USUAL = sys.getswitchinterval()
 
 _lock = threading.Lock()
 _running: list[object] = []
+
+
+class Chunk:
+    """How many codes go into the next change: by how long the writer was at the last one, and at most twice as many as in it."""
+
+    def __init__(self) -> None:
+        self.size = CHUNK
+
+    def took(self, codes: int, seconds: float) -> None:
+        """So many were shelved."""
+        if codes:
+            fitting = int(CHUNK_SECONDS * codes / max(seconds, 1e-6)) // CHUNK * CHUNK
+            self.size = max(CHUNK, min(fitting, 2 * self.size, MOST_CHUNKS * CHUNK))
 
 
 @contextmanager

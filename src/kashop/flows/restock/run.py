@@ -5,14 +5,15 @@ against the stock and, unless it is a dry run, seals the good ones under the pro
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 import msgspec
 
-from kashop.db import Reader
+from kashop.db import Reader, Tx
 from kashop.flows.restock.notes import REASON_OF, SAMPLES, Notes, mask
-from kashop.flows.restock.pace import CHUNK, STEP
+from kashop.flows.restock.pace import STEP, Chunk
 from kashop.flows.restock.types import REFUSE, Lot, Progress, Sample
 from kashop.inventory import reads, stockfile, writes
 from kashop.inventory.stockfile.repeats import Repeats
@@ -62,6 +63,7 @@ class Run:
         self._key: DataKey | None = None
         self._progress = progress
         self._is_looking = True
+        self._chunk = Chunk()
         self.notes = Notes()
 
     async def prove(self) -> None:
@@ -154,10 +156,13 @@ class Run:
         self, batch_id: int, chunk: list[_Prepared], sealed: list[SealedCode], read: int, known: int, *, tries: int = 5
     ) -> Added:
         try:
-            return await self._shop.db.write(writes.add_codes, batch_id, sealed, rows_read=read, known=known)
+            added, seconds = await self._shop.db.write(_timed, batch_id, sealed, rows_read=read, known=known)
         except OldEpoch:
             if not tries:
                 raise
+        else:
+            self._chunk.took(len(sealed), seconds)
+            return added
         await self._take_newest_key()
         sealed = await self._sealed(chunk)
         return await self._added(batch_id, chunk, sealed, read, known, tries=tries - 1)
@@ -188,7 +193,7 @@ class Run:
                 self.notes.reject(file, row.number, "duplicate_in_file")
                 continue
             chunk.append(_Prepared(file, row.number, row.code, fingerprint, cost, row.expires or ""))
-            if len(chunk) == CHUNK:
+            if len(chunk) >= self._chunk.size:
                 break
         return chunk
 
@@ -245,6 +250,13 @@ class Run:
     def _refuse_cancelled(self) -> None:
         if self._progress.is_cancelled:
             raise Cancelled("This was let go.")
+
+
+def _timed(tx: Tx, batch_id: int, sealed: list[SealedCode], *, rows_read: int, known: int) -> tuple[Added, float]:
+    """Shelve them; how long the writer was at it."""
+    started = time.perf_counter()
+    added = writes.add_codes(tx, batch_id, sealed, rows_read=rows_read, known=known)
+    return added, time.perf_counter() - started
 
 
 def _known(db: Reader, fingerprints: list[bytes]) -> dict[bytes, str]:

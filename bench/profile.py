@@ -1,4 +1,4 @@
-"""`python -m bench.profile orders|callbacks|page|status …`: where one path's time goes, in the shop's own process.
+"""`python -m bench.profile orders|callbacks|page|home|status|link …`: where one path's time goes, in the shop's own process.
 
 Three drives of the same requests, each watched for one thing alone (bench/watched.py): processor time per request by thread
 without anything else on; statements per request; functions under cProfile, which stretches the small ones and by the wall also
@@ -49,13 +49,25 @@ class Paths:
         """The product's page."""
         return goods.pages(self._port, count)
 
+    def home(self, count: int) -> list[bytes]:
+        """The list of all products."""
+        return goods.pages(self._port, count, goods.HOME)
+
     def status(self, count: int) -> list[bytes]:
         """Orders, half of them delivered, asked by their tokens."""
+        requests = goods.statuses(self._port, self._half_paid(count))
+        return (requests * (count // len(requests) + 1))[:count]
+
+    def link(self, count: int) -> list[bytes]:
+        """The same orders' pages, by their links."""
+        requests = goods.order_pages(self._port, self._half_paid(count))
+        return (requests * (count // len(requests) + 1))[:count]
+
+    def _half_paid(self, count: int) -> list[bytes]:
         placed = self._placed(min(count, 200))
         paid = goods.callbacks(self._port, placed[::2], salt=f"S{self._turn}x")
         asyncio.run(drive(self._port, paid, connections=16))
-        requests = goods.statuses(self._port, placed)
-        return (requests * (count // len(requests) + 1))[:count]
+        return placed
 
     def _placed(self, count: int) -> list[bytes]:
         return asyncio.run(drive(self._port, self.orders(count), connections=50, keeps_bodies=True)).bodies
@@ -149,7 +161,7 @@ def _show_statements(rows: list[tuple[str, str, int]], count: int, most: int) ->
 def main() -> None:
     """Run it."""
     arguments = argparse.ArgumentParser(prog="python -m bench.profile", description="Where one path's time goes.")
-    arguments.add_argument("path", choices=("orders", "callbacks", "page", "status"))
+    arguments.add_argument("path", choices=("orders", "callbacks", "page", "home", "status", "link"))
     arguments.add_argument("--requests", type=int, default=1000)
     arguments.add_argument("--connections", type=int, default=100)
     arguments.add_argument("--most", type=int, default=25, help="lines of each list")

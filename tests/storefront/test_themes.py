@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import pytest
+from jinja2 import pass_context
 from jinja2.exceptions import SecurityError, UndefinedError
+from jinja2.runtime import Context
+from markupsafe import Markup
 
 from kashop.lib.errors import FieldError, TooMany
 from kashop.lib.money import Money
-from kashop.web.text import choose_locale, money_text, time_mark, translations
+from kashop.web.text import choose_locale, marked, money_text, time_mark, translations
 from kashop.web.themes import ThemeBroken, load_theme
 from kashop.web.urls import url
 from tests.storefront.gallery import STATES, frame
@@ -53,6 +56,23 @@ def test_a_template_cannot_leave_the_sandbox(text: str) -> None:
     environment = load_theme("default").environment("en")
     with pytest.raises((SecurityError, UndefinedError)):
         environment.from_string(text).render(frame=object(), values=[])
+
+
+def test_what_is_marked_unsafe_or_asks_for_the_context_goes_the_long_way() -> None:
+    def forbidden() -> str:
+        raise AssertionError
+
+    @pass_context
+    def told(context: Context, name: str) -> object:
+        return context[name]
+
+    forbidden.unsafe_callable = True  # type: ignore[attr-defined]
+    environment = load_theme("default").environment("en")
+    with pytest.raises(SecurityError):
+        environment.from_string("{{ f() }}").render(f=forbidden)
+    macro = "{% macro m(a, b='2') %}{{ a }}{{ b }}{{ caller() if caller }}{% endmacro %}"
+    calls = "{% for n in '13' %}{{ m(told('x'), b=n) }}{% endfor %}{% call m(1) %}<i>{% endcall %}"
+    assert environment.from_string(macro + calls).render(told=told, x="<") == "&lt;1&lt;312<i>"
 
 
 def test_a_misspelt_name_is_an_error_when_strict() -> None:
@@ -124,6 +144,15 @@ def test_money_and_times() -> None:
     assert "UTC+5:30" in time_mark(1_700_000_000_000, "Asia/Kolkata")
     assert 'datetime="2023-11-14T22:13:20Z"' in time_mark(1_700_000_000_000, "America/New_York")
     assert "UTC−5" in time_mark(1_700_000_000_000, "America/New_York")
+    assert ">2023-11-14 17:13:20 <" in time_mark(1_700_000_000_000, "America/New_York", is_exact=True)
+
+
+def test_what_is_put_into_a_sentence_is_escaped_once() -> None:
+    said = marked("{a} & {b}", {"a": "<i>", "b": Markup("<b>{c}</b>")})
+    assert (said, type(said)) == ("&lt;i&gt; &amp; <b>{c}</b>", Markup)
+    assert marked("{a}", {}) == "{a}"
+    with pytest.raises(KeyError):
+        marked("{a} {b}", {"a": 1})
 
 
 def test_values_in_a_message_are_escaped() -> None:

@@ -16,7 +16,7 @@ from kashop.web.direct import DirectWays, Way, whole_body
 from kashop.web.errors import Answer, Stopped
 from tests.cast import add_epay, add_product, call_back, epay_notice, order
 
-_REQUEST_ID = re.compile(rb'"request_id":"[0-9a-f]{16}"')
+_REQUEST_ID = re.compile(rb"\b[0-9a-f]{16}\b")
 
 
 @pytest.fixture
@@ -92,6 +92,33 @@ async def test_an_order_by_its_token(shop: Shop, doors: tuple[httpx.AsyncClient,
         answer = await alike(doors, method, where, headers=headers)
         assert answer.status_code == status
         assert placed.token not in answer.text
+
+
+async def test_an_order_by_its_link(shop: Shop, doors: tuple[httpx.AsyncClient, httpx.AsyncClient]) -> None:
+    await add_epay(shop)
+    await add_product(shop, "steam-50", codes=3)
+    placed, other = await order(shop, "steam-50"), await order(shop, "steam-50")
+    page = f"/o/{placed.order.order_no}"
+    link = f"{page}?k={placed.token}"
+    cashier = await alike(doors, "GET", link, headers={"user-agent": "MicroMessenger"})
+    assert (cashier.status_code, cashier.headers["cache-control"]) == (200, "no-store")
+    assert 'class="panel cashier"' in cashier.text
+    assert "微信" in cashier.text
+    asked_again = await alike(doors, "GET", f"{link}&checked=1&lang=en")
+    assert "No payment has arrived yet." in asked_again.text
+    assert f'href="{link.replace("&", "&amp;")}&amp;checked=' not in asked_again.text
+    assert asked_again.headers["set-cookie"].startswith("kashop_locale=en;")
+    await call_back(shop, epay_notice(placed))
+    shown = await alike(doors, "GET", f"{link}&lang=en")
+    assert "Show the codes" in shown.text
+    assert f'href="{page}?k={placed.token}&amp;lang=zh_Hans"' in shown.text
+    assert (await alike(doors, "HEAD", link)).content == b""
+    assert (await alike(doors, "GET", f"{page}/?k={placed.token}")).status_code == 200
+    nothing_there = [page, f"{page}?k=", f"{page}?k={other.token}", f"{page}?k={'x' * 65}", f"/o/K261101NOTHERE?k={placed.token}"]
+    for where in nothing_there:
+        answer = await alike(doors, "GET", where)
+        assert (answer.status_code, placed.order.order_no in answer.text.replace(page, "")) == (404, False)
+    assert (await alike(doors, "POST", link)).status_code in (403, 405)
 
 
 async def test_wrong_tokens_are_counted(shop: Shop, doors: tuple[httpx.AsyncClient, httpx.AsyncClient]) -> None:

@@ -46,6 +46,7 @@ def _listing(db: Reader, version: int) -> Listing:
     return Listing(
         version=version,
         goods={g.product.slug: g for g in goods},
+        products={g.product.product_id: g.product for g in goods},
         offers={s.sku_code: Offer(g.product, s, g.tiers.get(s.sku_id, ())) for g in shown for s in g.skus if not s.is_hidden},
         categories=tuple(catalog.categories(db)),
         accounts=tuple(payments.gateways(db)),

@@ -34,10 +34,11 @@ class Standing(msgspec.Struct, frozen=True):
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """What changes only with `version`: goods by slug in the order they are shown, offers (nothing hidden) by SKU code, every
-    category and gateway account in their order, and the pool of each channel that has one of its own."""
+    product by id, every category and gateway account in their order, and the pool of each channel that has one of its own."""
 
     version: int
     goods: Mapping[str, Goods]
+    products: Mapping[int, Product]
     offers: Mapping[str, Offer]
     categories: tuple[Category, ...]
     accounts: tuple[GatewayAccount, ...]

@@ -7,17 +7,19 @@ the language cookie is set only by a visitor who chose.
 import re
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, cast
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote
 
 import msgspec
 from litestar import Request, Response
+from litestar.datastructures import Cookie
 
 from kashop.lib.errors import FieldError
 from kashop.shop import Shop
+from kashop.web.answers import response, set_cookie
 from kashop.web.context import Complaint, ErrorPage, Form, Frame, Language, WayOut
-from kashop.web.errors import Page
+from kashop.web.errors import Answer, Page
 from kashop.web.text import DEFAULT_LOCALE, Catalogue, babel_locale, choose_locale
 from kashop.web.themes import Theme, ThemeBroken, load_theme
 from kashop.web.urls import url
@@ -29,6 +31,7 @@ LOCALE_COOKIE = "kashop_locale"
 LOCALE_PARAMETER = "lang"
 DEFAULT_THEME = "default"
 
+_NAMES_LOCALE = LOCALE_PARAMETER.encode() + b"="
 _YEAR = 365 * 24 * 3600
 _MAX_ACCEPT = 256
 _LOCALE_COOKIE = re.compile(rb"(?:^|;)\s*" + LOCALE_COOKIE.encode() + rb"\s*=\s*\"?([A-Za-z0-9_-]{1,40})\"?\s*(?:;|$)")
@@ -79,10 +82,8 @@ class Pages:
 
     def locale(self, scope: Scope) -> str:
         """The language to answer a request in."""
-        asked = scope.get("query_string", b"")
-        query = dict(parse_qsl(asked.decode("latin-1"))) if asked else {}
         headers = dict(scope.get("headers", ()))
-        return self.locale_of(headers.get(b"cookie", b""), headers.get(b"accept-language", b""), query.get(LOCALE_PARAMETER, ""))
+        return self.locale_of(headers.get(b"cookie", b""), headers.get(b"accept-language", b""), _wanted(scope))
 
     def locale_of(self, cookie: bytes, accepted: bytes, asked: str = "") -> str:
         """The same by what a request says: asked for in its address, else chosen before, else preferred by the browser."""
@@ -93,7 +94,11 @@ class Pages:
 
     def words(self, request: AnyRequest) -> Catalogue:
         """The catalogue that answers a request."""
-        return self.theme.catalogues[self.locale(request.scope)]  # type: ignore[arg-type]
+        return self.words_of(request.scope)  # type: ignore[arg-type]
+
+    def words_of(self, scope: Scope) -> Catalogue:
+        """The same by the request itself."""
+        return self.theme.catalogues[self.locale(scope)]
 
     def draw(self, scope: Scope, template: str, view: msgspec.Struct, *, path: str = "") -> str:
         """A whole page as text. `path` is where this page can be opened again, when that is not the request's own address."""
@@ -120,19 +125,38 @@ class Pages:
         headers: Mapping[str, str] | None = None,
     ) -> Response[bytes]:
         """A whole page as an answer to this request alone."""
-        scope: Scope = request.scope  # type: ignore[assignment]
+        return response(self.whole(request.scope, template, view, status=status, path=path, headers=headers))  # type: ignore[arg-type]
+
+    def whole(
+        self,
+        scope: Scope,
+        template: str,
+        view: msgspec.Struct,
+        *,
+        status: int = 200,
+        path: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """The same for whom no framework sends."""
         body = self.draw(scope, template, view, path=path).encode()
-        response = Response(body, status_code=status, media_type="text/html")
-        response.headers.update({"vary": "Cookie, Accept-Language", "cache-control": "private, no-cache", **(headers or {})})
-        self.remember_language(request, response)
-        return response
+        told = {"vary": "Cookie, Accept-Language", "cache-control": "private, no-cache", **(headers or {})}
+        sent = [(name.encode(), value.encode("latin-1")) for name, value in told.items()]
+        sent += [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+        chosen = self._chosen(scope)
+        return status, [*sent, set_cookie(chosen)] if chosen else sent, body
 
     def remember_language(self, request: AnyRequest, response: Response[bytes]) -> None:
         """Keep the language that the visitor just chose."""
-        chosen = request.query_params.get(LOCALE_PARAMETER)
-        if chosen in self.theme.catalogues:
-            is_https = self._shop.base_url.startswith("https:")
-            response.set_cookie(LOCALE_COOKIE, chosen, max_age=_YEAR, path="/", httponly=True, samesite="lax", secure=is_https)
+        chosen = self._chosen(request.scope)  # type: ignore[arg-type]
+        if chosen is not None:
+            response.set_cookie(chosen)
+
+    def _chosen(self, scope: Scope) -> Cookie | None:
+        wanted = _wanted(scope)
+        if wanted not in self.theme.catalogues:
+            return None
+        is_https = self._shop.base_url.startswith("https:")
+        return Cookie(key=LOCALE_COOKIE, value=wanted, path="/", max_age=_YEAR, httponly=True, samesite="lax", secure=is_https)
 
     def error(self, scope: Scope, page: Page) -> str | None:
         """The page that says no, for `web.errors.Errors`; the panel draws its own."""
@@ -158,9 +182,15 @@ class Pages:
             announcement=settings.text("shop.announcement"),
             support=settings.text("shop.support"),
             is_practice=settings.flag("shop.practice"),
-            languages=tuple(_language(name, own, locale) for name in sorted(self.theme.catalogues, reverse=True)),
+            languages=_languages(self.theme.languages, own, locale),
             path=path,
         )
+
+
+def _wanted(scope: Scope) -> str:
+    """The language that a request's address names; nothing when it names none."""
+    query: bytes = scope.get("query_string", b"")
+    return dict(parse_qsl(query.decode("latin-1"))).get(LOCALE_PARAMETER, "") if _NAMES_LOCALE in query else ""
 
 
 @lru_cache(maxsize=1024)
@@ -171,6 +201,11 @@ def _preferred(accepted: str, offered: tuple[str, ...], default: str) -> str:
 def pages_of(request: AnyRequest) -> Pages:
     """What draws the pages of this process."""
     return cast(Pages, request.app.state.pages)
+
+
+def pages_in(scope: Scope) -> Pages:
+    """The same by the request itself."""
+    return cast(Pages, scope["litestar_app"].state.pages)
 
 
 def ways_out(words: Catalogue) -> tuple[WayOut, ...]:
@@ -190,13 +225,21 @@ def form_of(words: Catalogue, values: Mapping[str, str], errors: Sequence[FieldE
     return Form(values=dict(values), errors=by_field, complaints=complaints)
 
 
-def _language(name: str, own: str, current: str) -> Language:
+def _languages(names: tuple[str, ...], own: str, current: str) -> tuple[Language, ...]:
+    """The languages of a page by its address, in which what was asked for beside one stays as it is."""
     address, _, query = own.partition("?")
-    kept = [(k, v) for k, v in parse_qsl(query) if k != LOCALE_PARAMETER]
-    href = f"{address}?{urlencode([*kept, (LOCALE_PARAMETER, name)])}"
-    return Language(
-        locale=name,
-        label=babel_locale(name).get_language_name(name) or name,
-        href=href,
-        is_current=name == current,
+    kept = "".join(f"{part}&" for part in query.split("&") if part and not part.startswith(f"{LOCALE_PARAMETER}="))
+    return tuple(
+        Language(
+            locale=name,
+            label=_name_of(name),
+            href=f"{address}?{kept}{LOCALE_PARAMETER}={name}",
+            is_current=name == current,
+        )
+        for name in names
     )
+
+
+@cache
+def _name_of(locale: str) -> str:
+    return babel_locale(locale).get_language_name(locale) or locale

@@ -7,8 +7,9 @@ templates is read at start.
 import re
 import tomllib
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from jinja2 import (
     Undefined,
 )
 from jinja2.bccache import Bucket, BytecodeCache
+from jinja2.runtime import Context, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
@@ -76,6 +78,11 @@ class Theme:
     def locales(self) -> tuple[str, ...]:
         """The languages of `catalogues`."""
         return tuple(self.catalogues)
+
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """The same as a page offers them."""
+        return tuple(sorted(self.catalogues, reverse=True))
 
     def templates_state(self) -> int:
         """A number that is another one when a template file was changed, came or went."""
@@ -194,7 +201,17 @@ _COMPILED = _Compiled()
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, with a short way to the fields of the frozen structs that pages are made of."""
+    """Jinja's sandbox, with a short way to what pages are made of: fields of frozen structs, words and a template's macros."""
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - named as Jinja does
+        """A plain function without a mark (what is unsafe or asks for the context has one) and a macro are safe by their kind;
+        all else goes the long way."""
+        kind = type(__obj)
+        if kind is not Macro and (kind is not FunctionType or __obj.__dict__):
+            return super().call(__context, __obj, *args, **kwargs)
+        kwargs.pop("_loop_vars", None)
+        kwargs.pop("_block_vars", None)
+        return __obj(__context.eval_ctx, *args, **kwargs) if kind is Macro else __obj(*args, **kwargs)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """A field of a struct is safe by its kind; all else goes the long way."""
@@ -204,8 +221,12 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 
 def _words(catalogue: Catalogue, timezone: Callable[[], str]) -> dict[str, Any]:
+    @lru_cache(maxsize=2048)
+    def said(message: str) -> Markup:
+        return marked(catalogue.gettext(message), {})
+
     def translate(message: str, /, **detail: object) -> Markup:
-        return marked(catalogue.gettext(message), detail)
+        return marked(catalogue.gettext(message), detail) if detail else said(message)
 
     def translate_many(one: str, many: str, n: int, /, **detail: object) -> Markup:
         return marked(catalogue.ngettext(one, many, n), {"n": n, **detail})

@@ -1,7 +1,7 @@
 """Where each page of the shop is found: the only place that writes an address."""
 
 from collections.abc import Callable
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus
 
 
 def _path(*parts: str) -> str:
@@ -16,11 +16,11 @@ _PATHS: dict[str, Callable[..., str]] = {
     "lookup": lambda: "/lookup",
     "forget": lambda: "/lookup/forget",
     "upload": lambda name: "/uploads/" + _path(name),
-    "order": lambda no, token: "/o/" + _path(no) + "?" + urlencode({"k": token}),
+    "order": lambda no, token: "/o/" + _path(no) + "?k=" + quote_plus(token),
     "order_status": lambda no, token, was="": (
-        "/o/" + _path(no) + "/status?" + urlencode({"k": token, **({"was": was} if was else {})})
+        "/o/" + _path(no) + "/status?k=" + quote_plus(token) + ("&was=" + quote_plus(was) if was else "")
     ),
-    "order_events": lambda no, token, state: "/o/" + _path(no) + "/events?" + urlencode({"k": token, "was": state}),
+    "order_events": lambda no, token, state: "/o/" + _path(no) + "/events?k=" + quote_plus(token) + "&was=" + quote_plus(state),
     "order_check": lambda no: "/o/" + _path(no) + "/check",
     "order_reveal": lambda no: "/o/" + _path(no) + "/reveal",
     "order_codes": lambda no: "/o/" + _path(no) + "/codes.txt",

@@ -26,7 +26,7 @@ route_handlers = [
     files.upload,
     robots.robots_txt,
 ]
-ways = checkout.ways
+ways = [*checkout.ways, *order.ways]
 
 
 def content_of(shop: Shop, inputs: Inputs) -> Content | None:

@@ -10,11 +10,15 @@ from functools import lru_cache
 
 from kashop.flows import login
 from kashop.flows.offers import Visitor
+from kashop.shop import Shop
+from kashop.web.edge import Scope
 from kashop.web.sessions import MARK, AnyRequest, session_of_mark, shop_of
 
 _APPS = (("micromessenger", "wechat"), ("alipayclient", "alipay"))
 _QQ = re.compile(r"\bqq/\d|\bqqtheme\b", re.I)
 _PHONE = re.compile(r"android|iphone|ipod|ipad|mobile|harmonyos", re.I)
+
+_MARKED = re.compile(rb"(?:^|;)\s*" + MARK.encode() + rb"\s*=\s*\"?([^\";\s]{1,300})\"?\s*(?:;|$)")
 
 SHUT_OUT: Mapping[str, frozenset[str]] = {
     "wechat": frozenset({"alipay", "qqpay"}),
@@ -43,7 +47,14 @@ def works_in(device: str, method: str) -> bool:
 
 async def visitor_of(request: AnyRequest) -> Visitor:
     """Who asks."""
-    device = device_of(request.headers.get("user-agent", "")[:400])
-    session_hash = session_of_mark(shop_of(request), request.cookies.get(MARK, ""))
-    is_staff = session_hash is not None and await login.is_live(shop_of(request), session_hash)
+    return await visitor_in(shop_of(request), request.scope)  # type: ignore[arg-type]
+
+
+async def visitor_in(shop: Shop, scope: Scope) -> Visitor:
+    """The same by the request itself."""
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    device = device_of(headers.get(b"user-agent", b"")[:400].decode("latin-1"))
+    marked = _MARKED.search(headers.get(b"cookie", b""))
+    session_hash = session_of_mark(shop, marked[1].decode("latin-1")) if marked else None
+    is_staff = session_hash is not None and await login.is_live(shop, session_hash)
     return Visitor(device=device, is_staff=is_staff)

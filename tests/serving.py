@@ -36,7 +36,7 @@ def environment(tree: Path | None, **more: str) -> dict[str, str]:
 
 
 def run(*arguments: str | Path, tree: Path | None = None, given: str = "", **more: str) -> subprocess.CompletedProcess[bytes]:
-    """Run one command to its end, whatever that is."""
+    """Run one command to its end, whatever that is, in a process of its own."""
     return subprocess.run(
         command(tree, *map(str, arguments)),
         env=environment(tree, **more),
@@ -47,16 +47,18 @@ def run(*arguments: str | Path, tree: Path | None = None, given: str = "", **mor
 
 
 def kashop(*arguments: str | Path, tree: Path | None = None, given: str = "", **more: str) -> str:
-    """Run one command that must succeed, in this process when it is our own program: a start costs a second. What it printed."""
-    if tree is None:
-        with ThreadPoolExecutor(1) as thread:  # a command has a loop of its own, and the caller may stand in another
-            told = thread.submit(_run_here, [str(a) for a in arguments], given, more).result()
-        code, out, complaint = told.exit_code, told.stdout, told.stderr
-    else:
-        done = run(*arguments, tree=tree, given=given, **more)
-        code, out, complaint = done.returncode, done.stdout.decode(), done.stderr.decode()
-    assert code == 0, f"kashop {' '.join(map(str, arguments))} ended with {code}:\n{out}\n{complaint}"
-    return out
+    """Run one command that must succeed, here when it is our own program; what it printed."""
+    done = run(*arguments, tree=tree, given=given, **more) if tree else here(*arguments, given=given, **more)
+    said = f"{done.stdout.decode()}\n{done.stderr.decode()}"
+    assert done.returncode == 0, f"kashop {' '.join(map(str, arguments))} ended with {done.returncode}:\n{said}"
+    return done.stdout.decode()
+
+
+def here(*arguments: str | Path, given: str = "", **more: str) -> subprocess.CompletedProcess[bytes]:
+    """Run one command to its end in this process, one at a time: a start costs a second of processor time."""
+    with ThreadPoolExecutor(1) as thread:  # a command has a loop of its own, and the caller may stand in another
+        told = thread.submit(_run_here, [str(a) for a in arguments], given, more).result()
+    return subprocess.CompletedProcess(arguments, told.exit_code, told.stdout_bytes, told.stderr_bytes or b"")
 
 
 def _run_here(arguments: list[str], given: str, more: dict[str, str]) -> Result:
@@ -139,7 +141,7 @@ class Served:
 
     def check(self) -> None:
         """`kashop check --all`, beside the running server: nothing is broken."""
-        kashop("check", "--all", "--data", self.data, tree=self.tree)
+        kashop("check", "--all", "--data", self.data)
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[sqlite3.Connection]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import run
+from tests.serving import here
 
 SECRET = "KANARI-mail-Passw0rd/+密=?"
 
@@ -32,7 +32,7 @@ def receiver() -> Iterator[HTTPServer]:
 
 
 def said(data: Path, *arguments: str, given: str = "", ends: int = 0, **environ: str) -> str:
-    done = run(*arguments, "--data", data, given=given, **environ)
+    done = here(*arguments, "--data", data, given=given, **environ)
     assert done.returncode == ends, done.stderr.decode()
     return (done.stdout + done.stderr).decode()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import Served, kashop, run
+from tests.serving import Served, here, kashop
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -40,14 +40,14 @@ def test_a_served_shop_is_sealed_restarted_and_unsealed_by_the_terminal(data: Pa
             for m in json.loads(kashop("vault", "status", "--data", data, "--json"))["methods"]
             if m["method"] == "keyfile"
         )
-        assert run("vault", "forget", str(keyfile), "--data", data).returncode == 1  # sealed
+        assert here("vault", "forget", str(keyfile), "--data", data).returncode == 1  # sealed
         assert "unsealed" in kashop("vault", "unseal", "--data", data)
         eventually(lambda: not is_sealed(served))
         kashop("vault", "forget", str(keyfile), "--data", data)
         served.kill()
         served.start()
         assert is_sealed(served)
-        wrong = run("vault", "unseal", "--data", data, "--passphrase-file", "-", given="not this one at all\n")
+        wrong = here("vault", "unseal", "--data", data, "--passphrase-file", "-", given="not this one at all\n")
         assert (wrong.returncode, b"does not unseal" in wrong.stderr) == (1, True)
         assert is_sealed(served)
         kashop("vault", "unseal", "--data", data, "--recovery-file", "-", given=code.lower() + "\n")
@@ -64,7 +64,7 @@ def test_a_served_shop_is_sealed_restarted_and_unsealed_by_the_terminal(data: Pa
 
 @pytest.mark.parametrize("arguments", [("unseal", "--passphrase-file", "a", "--recovery-file", "b"), ("forget", "x"), ("melt",)])
 def test_wrong_usage_is_told(data: Path, arguments: tuple[str, ...]) -> None:
-    assert run("vault", *arguments, "--data", data).returncode == 2
+    assert here("vault", *arguments, "--data", data).returncode == 2
 
 
 def test_rekey_by_terminal_prints_the_new_recovery_code_and_keeps_the_shop_open(data: Path) -> None:

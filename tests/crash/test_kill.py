@@ -17,6 +17,9 @@ from tests.planting import planted
 from tests.serving import Served, command, environment, kashop
 
 CLIENTS = 20
+LONGEST = 1.0
+"""Seconds of load before a kill."""
+
 STOCK = 4000
 
 
@@ -39,7 +42,7 @@ async def cycle(served: Served, book: Book, chance: random.Random) -> None:
     dies: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def kill() -> None:
-        await asyncio.sleep(chance.uniform(0.3, 2.0))
+        await asyncio.sleep(chance.uniform(0.3, LONGEST))
         dies.set_result(None)
         served.kill()
 

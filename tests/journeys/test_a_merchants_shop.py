@@ -17,7 +17,7 @@ import pytest
 from tests.cast import EPAY, OWNER, PASSWORD
 from tests.journeys.browser import Browser
 from tests.journeys.files import FILES, STOCK, codes_of
-from tests.serving import Served, kashop, run
+from tests.serving import Served, here, kashop
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BOUGHT = {"steam-50": 3, "video-month": 2, "game-100": 3, "gift-card": 2, "licence-pro": 325, "node-month": 2}
@@ -55,7 +55,7 @@ def served(tmp_path: Path, epay: str) -> Iterator[Served]:
     key.write_text(EPAY["key"])
     options = ["--option", f"pid={EPAY['pid']}", "--option", f"key=@{key}", "--option", f"url={epay}"]
     kashop("gateway", "set", "epay-main", "--type", "epay", *options, "--data", data)
-    tried = run("gateway", "test", "epay-main", "--data", data).stdout.decode()
+    tried = here("gateway", "test", "epay-main", "--data", data).stdout.decode()
     bad = [line for line in tried.splitlines() if line.startswith("BAD")]
     assert len(bad) == 2, tried
     assert all("Callback address" in line for line in bad), "the gateway is fine, the shop is not reachable yet"

@@ -14,7 +14,7 @@ from kashop.supply import sealedbatch
 from kashop.vault import boxes
 from tests.canary.scanner import Scanner
 from tests.chromium import launched, shoot
-from tests.serving import Served, kashop
+from tests.serving import Served, here, kashop
 
 pytestmark = pytest.mark.browser
 
@@ -139,9 +139,7 @@ def by_hand(served: Served, place: Path) -> None:
     kashop("codes", "seal", place / "more.txt", *keys, "--product", "steam", "--out", place / "more.sealed")
     done = json.loads(kashop("codes", "open-sealed", place / "more.sealed", "--json", "--data", served.data))
     assert (done["status"], done["added"]) == ("done", 1)
-    from tests.serving import run
-
-    again = run("codes", "open-sealed", place / "again.sealed", "--data", served.data)
+    again = here("codes", "open-sealed", place / "again.sealed", "--data", served.data)
     assert again.returncode == 1
     assert b"sent before" in again.stderr
 

@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Iterator
+from functools import cache
 
 import psycopg
 import pytest
@@ -58,6 +59,7 @@ HOT = {  # (file, function): what a checkout, a callback, a delivery or an order
 }
 
 
+@cache
 def all_statements() -> list[Statement]:
     return [s for path in tree.sources() for s in find(path.read_text(encoding="utf-8"), tree.short(path)) if s.sql is not None]
 

@@ -66,15 +66,16 @@ class Bursts:
     def all(self) -> None:
         """Round by round; each stock once in a round."""
         storm(self._bare, _orders(self._bare, min(1000, self._plan.crowd), "warm"))
-        began = time.perf_counter()
+        began, took = time.perf_counter(), 0.0
         for number in range(self._plan.crowd_rounds):
-            spent = time.perf_counter() - began
-            if number and spent * (number + 1) / number > self._plan.crowd_seconds:
+            started = time.perf_counter()
+            if number and started - began + took > self._plan.crowd_seconds:  # as long as the last one: the first warms up
                 for figure in self.figures:
                     figure.note = f"there was no time for more than {number} of {self._plan.crowd_rounds} rounds"
                 return
             for index, stock in enumerate(self._plan.stocks):
                 self._round(self.figures[index], number * len(self._plan.stocks) + index, stock, is_first=number % 2 == 0)
+            took = time.perf_counter() - started
 
     def _round(self, figure: Figure, product: int, stock: int, *, is_first: bool) -> None:
         """The shop's crowd and the bare handlers'; quiet before the shop's."""

@@ -24,7 +24,7 @@ class Plan:
     crowd_rounds: int = 5
     crowd_seconds: float = 200
     """No further round of crowds begins that would end later than this."""
-    quiet_seconds: float = 3
+    quiet_seconds: float = 2
     """Before each crowd the probes see the shop at rest for so long."""
     imported: int = 60_000
     import_rounds: int = 5

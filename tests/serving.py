@@ -74,8 +74,10 @@ def _run_here(arguments: list[str], given: str, more: dict[str, str]) -> Result:
 class Served:
     """One served shop. `with Served(data) as served:` starts it and ends it."""
 
-    def __init__(self, data: Path, *, tree: Path | None = None, **environ: str):
+    def __init__(self, data: Path, *, tree: Path | None = None, files: int = 0, **environ: str):
+        """With `files` it may open no more than so many."""
         self.data, self.tree, self.environ = data, tree, environ
+        self.bounded = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"] if files else []
         self.port = free_port()
         self.log = data.with_name(f"{data.name}.server.log")
         self.process: subprocess.Popen[bytes] | None = None
@@ -97,7 +99,7 @@ class Served:
         arguments = ("serve", "--data", str(self.data), "--port", str(self.port))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command(self.tree, *arguments),
+                [*self.bounded, *command(self.tree, *arguments)],
                 env=environment(self.tree, **self.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

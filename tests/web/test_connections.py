@@ -22,7 +22,10 @@ class One:
     """A connection that remembers whether it gave way."""
 
     def __init__(self) -> None:
-        self.gave_way = False
+        self.gave_way = self.takes = False
+
+    def is_taking(self) -> bool:
+        return self.takes
 
     def give_way(self) -> None:
         self.gave_way = True
@@ -53,6 +56,17 @@ def test_who_is_being_answered_never_gives_way() -> None:
     everybody.stir(both[0])  # it was answered
     assert len(come(everybody, "127.0.0.1", 1)) == 1
     assert [one.gave_way for one in both] == [True, False]
+
+
+def test_who_takes_an_answer_is_spared_and_asked_again_later() -> None:
+    everybody = Connections(3)
+    slow, second, third = come(everybody, "127.0.0.1", 3)
+    slow.takes = True
+    assert len(come(everybody, "127.0.0.1", 2)) == 2
+    assert (slow.gave_way, second.gave_way, third.gave_way) == (False, True, True)
+    slow.takes = False
+    come(everybody, "127.0.0.1", 3)
+    assert slow.gave_way
 
 
 def test_one_address_has_a_share_and_others_the_rest() -> None:
@@ -238,6 +252,33 @@ async def test_who_takes_nothing_of_an_answer_is_cut_off(site: Site, monkeypatch
     await site.until(lambda: len(site.everybody) == 1)
     await site.until(lambda: len(site.everybody) == 0)
     writer.close()
+
+
+async def test_who_takes_nothing_of_an_answer_gives_way_to_who_comes(site: Site) -> None:
+    """However long the answers are that such clients ask for, and however many: else a few addresses would keep everybody out."""
+    held = [await site.connect() for _ in range(4)]
+    for _, writer in held:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(GET % b"/large" * 3)
+    await site.until(lambda: len(site.everybody) == 4)
+    await asyncio.sleep(0.2)
+    for _ in range(6):
+        assert (await site.get()).startswith(b"HTTP/1.1 200")
+    for _, writer in held:
+        writer.close()
+
+
+async def test_who_takes_it_again_does_not_give_way(site: Site) -> None:
+    reader, writer = await site.connect(GET % b"/large")
+    await reader.readuntil(b"\r\n\r\n")
+    got = len(await reader.readexactly(2**20))
+    idle = [await site.connect() for _ in range(3)]
+    taking = asyncio.create_task(asyncio.wait_for(reader.readexactly(LARGE - got), 30))
+    await asyncio.sleep(0)
+    assert (await site.get()).startswith(b"HTTP/1.1 200")
+    assert len(await taking) == LARGE - got
+    for _, other in (*idle, (reader, writer)):
+        other.close()
 
 
 async def test_control_who_takes_it_slowly_gets_it_all(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

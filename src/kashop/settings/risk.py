@@ -22,7 +22,7 @@ RISK = (
         choices=("auto", "always", "off"),
         label="Proof of work before an order",
         help="The buyer's browser computes for some seconds before it may hold stock; nobody types anything. "
-        "Before a sale that many wait for, choose “Never”: its crowd is pressure too.",
+        "Before a sale that many wait for, choose “Never”: its crowd is pressure too. The guide “Before a sale” says what else.",
     ),
     Setting(
         name="risk.captcha_by",

@@ -2,8 +2,8 @@
 
 Always true: there are never more connections than the process has files for; whoever finds no room is answered, not left waiting;
 a connection whose request has not wholly come gives way to a new one, the one that has been still longest first, so that holding
-connections open keeps nobody out; one that is being answered never does. A proxy's connections are many people's: those of
-trusted proxies and of this machine are not counted by address.
+connections open keeps nobody out; one that is being answered never does, unless it takes nothing of its answer. A proxy's
+connections are many people's: those of trusted proxies and of this machine are not counted by address.
 """
 
 import resource
@@ -27,12 +27,19 @@ OTHER_FILES = 256
 LINGERING = 64
 """So many of those that found no room stay a moment, to read why."""
 
+LOOKED_AT = 16
+"""So many are asked whether they can give way before one who comes is told that there is no room."""
+
 SHARE = 4
 """One address may have one of so many parts of all connections."""
 
 
 class Waiting(Protocol):
     """A connection that can be made to give way."""
+
+    def is_taking(self) -> bool:
+        """Whether it has taken something of an answer that waits for it since this was asked last."""
+        ...
 
     def give_way(self) -> None:
         """End; tell the client why, if it asked for something."""
@@ -79,9 +86,9 @@ class Connections:
         if who and self._of[who] >= self._share:
             return False
         if len(self._by) >= self._most:
-            if not self._still:
+            stillest = self._stillest()
+            if stillest is None:
                 return False
-            stillest = next(iter(self._still))
             self.go(stillest)
             stillest.give_way()
         self._by[connection] = who
@@ -89,6 +96,14 @@ class Connections:
             self._of[who] += 1
         self._still[connection] = None
         return True
+
+    def _stillest(self) -> Waiting | None:
+        for _ in range(min(LOOKED_AT, len(self._still))):
+            stillest = next(iter(self._still))
+            if not stillest.is_taking():
+                return stillest
+            self._still.move_to_end(stillest)
+        return None
 
     def stir(self, connection: Waiting) -> None:
         """It is still waited for, and moves: others give way before it."""

@@ -261,8 +261,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The client takes its answer slower than it is made."""
         super().pause_writing()
+        self._all.stir(self)
         if self._stalled is None:
             self._watch()
+
+    def resume_writing(self) -> None:
+        """It was taken: what is left of the answer is on its way again."""
+        super().resume_writing()
+        cycle: Any = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            self._all.answer(self)
 
     def _watch(self) -> None:
         self._left = self.transport.get_write_buffer_size()
@@ -286,11 +294,19 @@ class BoundedProtocol(HttpToolsProtocol):
     def _unsupported_upgrade_warning(self) -> None:
         """A request that would rather be something else is answered as HTTP; that is not worth a line in the log."""
 
+    def is_taking(self) -> bool:
+        """Whether less of its answer is left than when this was asked last, or when it began to wait."""
+        before, self._left = self._left, self.transport.get_write_buffer_size()
+        return 0 < self._left < before
+
     def give_way(self) -> None:
         """Somebody else has come, and there is no room for both."""
         if self.transport.is_closing():
             return
         cycle: Any = self.cycle
+        if self.transport.get_write_buffer_size():  # closing would wait until it is taken
+            self.transport.abort()
+            return
         is_under_way = self._patience is not None if cycle is None else not cycle.response_complete
         if is_under_way and (self._outside or self._held):
             self._refuse(b"408 Request Timeout")

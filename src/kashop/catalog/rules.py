@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import msgspec
@@ -127,6 +128,12 @@ def _wrong_with_field(field: BuyerField) -> list[FieldError]:
     elif field.pattern and not patterns.is_quick(field.pattern, max(1, min(field.max_length, 2000))):
         wrong.append(FieldError("fields", "A question's pattern can take too long: use fewer + and *, or a shorter answer."))
     return wrong
+
+
+@lru_cache(maxsize=1024)
+def questions(fields: str) -> tuple[BuyerField, ...]:
+    """What a product asks its buyer, from its row's text."""
+    return msgspec.json.decode(fields, type=tuple[BuyerField, ...])
 
 
 def checked_answers(fields: Sequence[BuyerField], answers: Mapping[str, str]) -> tuple[dict[str, str], list[FieldError]]:

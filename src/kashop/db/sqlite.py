@@ -112,7 +112,7 @@ class SqliteDb:
         self._queue.put(unit)
         if self._drain is None or self._drain.done():
             self._drain = asyncio.create_task(self._drain_groups())
-        return cast(T, await asyncio.shield(unit.done))
+        return cast(T, await unit.done)  # a caller that is cancelled cancels its answer, which nobody else waits for
 
     @property
     def waiting(self) -> int:

@@ -8,8 +8,8 @@ import asyncio
 
 import msgspec
 
-from kashop.catalog.rules import checked_answers
-from kashop.catalog.types import BuyerField, Offer
+from kashop.catalog.rules import checked_answers, questions
+from kashop.catalog.types import Offer
 from kashop.db import Tx
 from kashop.db.queue import Work, does
 from kashop.delivery import writes as delivery
@@ -106,13 +106,13 @@ async def place(shop: Shop, wish: Checkout, actor: Actor, *, key: str = "", visi
             return await _replayed(shop, known, binding, actor)
         if wish.lookup_password and lookup_hash is None:
             lookup_hash = await shop.order_passwords.hash(wish.lookup_password, field="lookup_password")
-        draft = _draft(shop, wish, basket, seen, lookup_hash, admitted)
+        draft, token = _draft(shop, wish, basket, seen, lookup_hash, admitted)
         payment = _payment(shop, wish, draft, basket, seen, visitor, actor)
         done = await _tried(shop, shown, draft, payment, binding, actor, admitted)
         if isinstance(done, Replay):
             return await _replayed(shop, done, binding, actor)
         if isinstance(done, _Done):
-            return await _told(shop, done, payment, basket, actor)
+            return await _told(shop, done, payment, basket, token, actor)
         shop.shelf.doubt(done)
     raise Unavailable("The shop is very busy. Please try again in a moment.", code="busy")
 
@@ -122,9 +122,9 @@ async def _admitted(shop: Shop, wish: Checkout, basket: "_Basket", actor: Actor,
     return await pressure.admit(shop, asked, wish.contact, actor, visitor.shown)
 
 
-async def _told(shop: Shop, done: "_Done", payment: "_Payment | None", basket: "_Basket", actor: Actor) -> Placed:
+async def _told(shop: Shop, done: "_Done", payment: "_Payment | None", basket: "_Basket", token: str, actor: Actor) -> Placed:
     """An order just placed, its payment begun where a gateway has to be asked for that."""
-    token, attempt = shop.keyring.order_token(done.order.order_no), done.attempt
+    attempt = done.attempt
     if payment is None or attempt is None:
         return Placed(done.order, token, None)
     if attempt.kind:
@@ -229,7 +229,7 @@ def _priced(wish: Checkout, offers: dict[str, Offer | None]) -> tuple[LineDraft,
         wrong += _wrong_quantity(f"lines.{index}", want, offers[want.sku])
     on_offer = {sku: offer for sku, offer in offers.items() if offer is not None}
     wrong += wrong_contact(wish.contact_type, wish.contact, wish.lookup_password, list(on_offer.values()))
-    asked = {sku: msgspec.json.decode(o.product.fields, type=list[BuyerField]) for sku, o in on_offer.items()}
+    asked = {sku: questions(o.product.fields) for sku, o in on_offer.items()}
     known = {f.name for fields in asked.values() for f in fields}
     wrong += [FieldError(f"fields.{name}", "There is no such question.") for name in sorted(wish.fields.keys() - known)]
     answers: dict[str, dict[str, str]] = {}
@@ -267,13 +267,15 @@ def _check_total(shop: Shop, wish: Checkout, lines: tuple[LineDraft, ...]) -> No
 
 def _draft(
     shop: Shop, wish: Checkout, basket: _Basket, seen: Listing, lookup_hash: str | None, admitted: pressure.Admitted
-) -> OrderDraft:
+) -> tuple[OrderDraft, str]:
+    """The order as it is to be placed, and the secret of its link."""
     now = shop.clock.now()
     order_no = ids.number("K", now)
+    token = shop.keyring.order_token(order_no)
     hold_minutes = admitted.minutes(min(offer.product.hold_minutes for offer in basket.goods))
-    return OrderDraft(
+    draft = OrderDraft(
         order_no=order_no,
-        token_hash=ids.digest(shop.keyring.order_token(order_no)),
+        token_hash=ids.digest(token),
         channel=wish.channel,
         contact_type=wish.contact_type,
         contact=contact_key(wish.contact),
@@ -288,6 +290,7 @@ def _draft(
         browser=admitted.who.browser or 0,
         units=admitted.codes,
     )
+    return draft, token
 
 
 def _payment(

@@ -8,6 +8,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterable
+from functools import lru_cache
 
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -50,6 +51,15 @@ def _inside(ip: Ip) -> Ip | None:
     if ip in _SIX_TO_FOUR:
         return ipaddress.IPv4Address((int(ip) >> 80) & 0xFFFFFFFF)
     return ip
+
+
+@lru_cache(maxsize=16_384)
+def parsed(text: str) -> Ip | None:
+    """The address that is written so; None for what is none. Remembered: of one request it is asked several times."""
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
 
 
 def literal(host: str) -> Ip | None:

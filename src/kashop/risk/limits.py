@@ -3,8 +3,9 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 
+from kashop.lib.addresses import parsed
 from kashop.lib.clock import SECOND, Clock, Steady
 from kashop.lib.errors import TooMany
 from kashop.risk.scopes import SCOPES, Scope
@@ -82,10 +83,7 @@ class Limits:
 @lru_cache(maxsize=16_384)
 def one_client(ip: str) -> str:
     """The client behind an address: an IPv4 address, or the /64 that an IPv6 provider hands out whole (RFC 6177)."""
-    try:
-        address = ip_address(ip.partition("%")[0])
-    except ValueError:
-        return ip
+    address = parsed(ip.partition("%")[0])
     if not isinstance(address, IPv6Address):
         return ip
     if address.ipv4_mapped is not None:

@@ -1,7 +1,9 @@
 """Addresses that the merchant counts as his own."""
 
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from kashop.lib.addresses import parsed
 
 
 def is_free(networks: str, ip: str) -> bool:
@@ -11,9 +13,8 @@ def is_free(networks: str, ip: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _is_in(networks: str, ip: str) -> bool:
-    try:
-        address = ip_address(ip.partition("%")[0])
-    except ValueError:
+    address = parsed(ip.partition("%")[0])
+    if address is None:
         return False
     address = getattr(address, "ipv4_mapped", None) or address
     return any(address in network for network in _parsed(networks))

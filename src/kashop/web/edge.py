@@ -10,11 +10,13 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import chain
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from kashop.lib import logs
+from kashop.lib.addresses import parsed
 from kashop.lib.errors import Refusal
 from kashop.lib.ids import random_bytes
 from kashop.web.errors import Problem, Stopped, problem_of
@@ -109,9 +111,8 @@ class EdgeRules:
 @lru_cache(maxsize=4096)
 def _is_within(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
     """Remembered: it is asked for every connection and every request, of the same few."""
-    try:
-        ip = ip_address(address)
-    except ValueError:
+    ip = parsed(address)
+    if ip is None:
         return False
     # a socket that takes both families tells an IPv4 peer as ::ffff:127.0.0.1
     ip = getattr(ip, "ipv4_mapped", None) or ip
@@ -300,12 +301,15 @@ async def _send(out: Send, status: int, headers: list[tuple[bytes, bytes]], body
 
 def body_limit(path: str) -> int:
     """How many bytes a body to this path may have."""
-    return next(limit for prefix, limit in BODY_LIMITS if path.startswith(prefix))
+    for prefix, limit in BODY_LIMITS:
+        if path.startswith(prefix):
+            return limit
+    raise LookupError(path)  # the last prefix is every path's
 
 
 def _check_shape(scope: Scope) -> Problem | None:
     headers = scope["headers"]
-    if len(headers) > MAX_HEADERS or sum(len(n) + len(v) for n, v in headers) > MAX_HEADER_BYTES:
+    if len(headers) > MAX_HEADERS or sum(map(len, chain.from_iterable(headers))) > MAX_HEADER_BYTES:
         return Problem(431, "headers_too_large", "The request's headers are too large.")
     if len(scope.get("raw_path") or b"") > MAX_PATH or len(scope["query_string"]) > MAX_QUERY:
         return Problem(414, "address_too_long", "The address is too long.")
@@ -356,9 +360,8 @@ def _check_body(passage: _Passage) -> Problem | None:
     declared = passage.headers.get(b"content-length", b"0")
     if not declared.isdigit() or len(declared) > 15:
         return Problem(400, "malformed", "The request is not well-formed.")
-    if int(declared) > body_limit(passage.scope["path"]):
-        return too_large(body_limit(passage.scope["path"]))
-    return None
+    limit = body_limit(passage.scope["path"])
+    return too_large(limit) if int(declared) > limit else None
 
 
 def too_large(limit: int) -> Problem:
@@ -385,8 +388,4 @@ def _name(host: str) -> str:
 
 
 def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
+    return parsed(text) is not None

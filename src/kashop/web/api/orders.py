@@ -4,7 +4,7 @@ Always true: a replay under the same key answers the same order as it is now; a 
 somebody else's order answer alike; codes leave by `reveal` alone.
 """
 
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 from litestar import Response, get, post
@@ -37,6 +37,10 @@ from kashop.web.forms import parse_pairs
 from kashop.web.sessions import AnyRequest, client_ip, shop_of
 from kashop.web.storefront.buyer import buyer
 from kashop.web.urls import url
+
+Kind = TypeVar("Kind", bound=shapes.Order)
+
+_read_fields = msgspec.json.Decoder(dict[str, str]).decode
 
 _OF_TOKEN: dict[int, tuple[str, ...]] = {401: ("token_missing",), 404: ("not_found",), 429: ("too_many",)}
 
@@ -111,8 +115,8 @@ async def _placed(shop: Shop, scope: Scope, new: shapes.NewOrder) -> Answer:
     told = _as_placed(placed)
     if told is None:
         told = await shop.db.read(_told, placed.order.order_id)
-    order = _shown(shop, told, placed.token)
-    body = msgspec.json.encode(shapes.PlacedOrder(**_values(order), token=placed.token))
+    order = _shown(shop, told, placed.token, shapes.PlacedOrder, token=placed.token)
+    body = msgspec.json.encode(order)
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
@@ -137,7 +141,7 @@ async def answer_show(shop: Shop, scope: Scope, receive: Receive, no: str) -> An
         client = scope.get("client")
         shop.limits.take("order token", one_client(client[0] if client else ""))
         raise NotFound("There is no such order.")
-    body = msgspec.json.encode(_shown(shop, told, shop.keyring.order_token(told.order.order_no)))
+    body = msgspec.json.encode(_shown(shop, told, shop.keyring.order_token(told.order.order_no), shapes.Order))
     length = b"%d" % len(body)
     return 200, [(b"content-type", b"application/json"), (b"content-length", length), (b"cache-control", b"no-store")], body
 
@@ -208,7 +212,7 @@ async def _opened(request: AnyRequest, no: str) -> sales.Order:
 async def _as_it_is(request: AnyRequest, order: sales.Order, *, status: int = 200) -> Response[bytes]:
     shop = shop_of(request)
     token = shop.keyring.order_token(order.order_no)
-    return said(_shown(shop, await shop.db.read(_told, order.order_id), token), status=status)
+    return said(_shown(shop, await shop.db.read(_told, order.order_id), token, shapes.Order), status=status)
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -253,9 +257,10 @@ def _told_of(db: Reader, order: sales.Order) -> _Told:
     )
 
 
-def _shown(shop: Shop, told: _Told, token: str) -> shapes.Order:
+def _shown(shop: Shop, told: _Told, secret: str, kind: type[Kind], **more: str) -> Kind:
+    """What the API tells of an order, as this kind of it; `secret` opens its page."""
     order = told.order
-    return shapes.Order(
+    return kind(
         order_no=order.order_no,
         status=order.status,  # type: ignore[arg-type]
         exception=told.exceptions[0].kind if told.exceptions else None,
@@ -271,9 +276,10 @@ def _shown(shop: Shop, told: _Told, token: str) -> shapes.Order:
         refunds=tuple(_refund(refund) for refund in told.refunds),
         payment=_payment(told),
         links=shapes.OrderLinks(
-            page=shop.base_url + url("order", order.order_no, token),
+            page=shop.base_url + url("order", order.order_no, secret),
             self=f"{shop.base_url}/api/v1/orders/{order.order_no}",
         ),
+        **more,
     )
 
 
@@ -287,7 +293,7 @@ def _payment(told: _Told) -> shapes.Payment | None:
         kind=newest.kind,  # type: ignore[arg-type]
         url=newest.url,
         qr=newest.qr,
-        fields=msgspec.json.decode(newest.fields, type=dict[str, str]),
+        fields=_read_fields(newest.fields),
         amount=Amount.of(newest.amount_minor, newest.currency),
         fee=Amount.of(newest.fee_minor, told.order.currency),
         coin=newest.coin,
@@ -333,10 +339,6 @@ def _line(line: sales.Line, currency: str) -> shapes.Line:
 
 def _time(ms: int | None) -> str | None:
     return None if ms is None else rfc3339(ms)
-
-
-def _values(order: shapes.Order) -> dict[str, Any]:
-    return {name: getattr(order, name) for name in order.__struct_fields__}
 
 
 ways = [Way.on(("POST",), "/api/v1/orders", place_directly), Way.on(("GET",), "/api/v1/orders/*", answer_show)]

@@ -4,6 +4,7 @@ Always true: fields are added, never renamed; what is taken refuses unknown fiel
 code, except Codes, which answers a reveal.
 """
 
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -29,10 +30,11 @@ class Amount(Taken, frozen=True, kw_only=True):
     amount: Annotated[str, Meta(pattern=r"^[0-9]{1,15}(\.[0-9]{1,18})?$", examples=["19.80"])]
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", examples=["CNY"])]
 
-    @classmethod
-    def of(cls, minor: int, currency: str) -> "Amount":
+    @staticmethod
+    @lru_cache(maxsize=4096)
+    def of(minor: int, currency: str) -> "Amount":
         """From minor units."""
-        return cls(amount=money.to_text(minor, currency), currency=currency)
+        return Amount(amount=money.to_text(minor, currency), currency=currency)
 
 
 class Nothing(Taken, frozen=True, kw_only=True):

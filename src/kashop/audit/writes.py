@@ -47,24 +47,10 @@ def record(
                personal_hash, reason, payload, prev_hash, hash)
              VALUES (:seq, :at, :name, :actor_kind, :actor_ref, :session, :request_id, :object_kind, :object_id, :personal_id,
                :personal_hash, :reason, :payload, :prev_hash, :hash)"""
-    tx.run(
-        sql,
-        seq=seq,
-        at=tx.now,
-        name=name,
-        actor_kind=actor.kind,
-        actor_ref=actor.ref,
-        session=actor.session,
-        request_id=actor.request_id,
-        object_kind=subject[0],
-        object_id=subject[1],
-        personal_id=personal_id,
-        personal_hash=personal_hash,
-        reason=reason,
-        payload=told,
-        prev_hash=last.hash,
-        hash=link,
-    )
+    who = {"actor_kind": actor.kind, "actor_ref": actor.ref, "session": actor.session, "request_id": actor.request_id}
+    what = {"name": name, "object_kind": subject[0], "object_id": subject[1], "reason": reason, "payload": told}
+    bound = {"personal_id": personal_id, "personal_hash": personal_hash, "prev_hash": last.hash, "hash": link}
+    tx.run(sql, seq=seq, at=tx.now, **who, **what, **bound)
     tx.kept[_HEAD] = Head(seq, link)
     return seq
 

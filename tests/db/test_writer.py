@@ -1,6 +1,7 @@
 """The writer: groups, lone failures, unknown outcomes, and who may write at all."""
 
 import asyncio
+import fcntl
 import os
 import sqlite3
 import subprocess
@@ -157,6 +158,26 @@ def test_one_writer_at_a_time_across_processes(tmp_path: Path) -> None:
     with WriteLock(tmp_path):
         assert other.stdout.readline() == "out\n"
     assert other.wait(60) == 0
+
+
+def test_the_lock_knows_that_it_had_to_wait_for_another_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, others = WriteLock(tmp_path), WriteLock(tmp_path)
+    with mine:
+        assert not mine.is_shared
+    real = fcntl.flock
+
+    def flock(fd: int, how: int) -> None:
+        try:
+            real(fd, how)
+        except BlockingIOError:
+            others.__exit__(None, None, None)
+            raise
+
+    others.__enter__()
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with mine:
+        assert mine.is_shared
+    assert not others.is_shared
 
 
 COMMIT_FAILS = """

@@ -81,6 +81,11 @@ class Db(Protocol):
         """How many changes wait for the writer or are under way."""
         ...
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether another process has been writing within the last second."""
+        ...
+
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call this on the event loop whenever something was committed here: it must not wait, and learns nothing but that."""
         ...

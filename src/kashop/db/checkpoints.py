@@ -41,9 +41,9 @@ log = logs.get_logger("kashop.db")
 class Pace:
     """How much is copied back at a time, in pages of the log."""
 
-    bite: int = 3000
-    """12 MiB: some fifteen milliseconds, less than a group takes; what many groups changed is copied and synced once for all."""
-    most: int = 9000
+    bite: int = 6000
+    """24 MiB: some twenty milliseconds, as long as a group takes; what many groups changed is copied and synced once for all."""
+    most: int = 12_000
     """So much is copied however long the last bites took, and so long a log is begun anew even if looks have to end first."""
     share: float = 0.1
     """Of the writer's time, on disks where a bite takes long."""

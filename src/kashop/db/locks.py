@@ -6,6 +6,7 @@ the server and a command line beside it never write or checkpoint at the same in
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -61,14 +62,27 @@ def _told(fd: int) -> tuple[int, str]:
     return int(pid) if pid.isdecimal() else 0, url.strip()
 
 
+LATELY = 1.0
+
+
 class WriteLock:
     """A context manager around one commit group."""
 
     def __init__(self, data: Path):
+        self._met_at = -LATELY
         self._fd = os.open(data / "kashop.write.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether another process held it within the last second when it was wanted."""
+        return time.monotonic() < self._met_at + LATELY
+
     def __enter__(self) -> None:
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            self._met_at = time.monotonic()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         fcntl.flock(self._fd, fcntl.LOCK_UN)

@@ -119,6 +119,11 @@ class SqliteDb:
         """How many changes wait for the writer or are under way."""
         return len(self._queue) + self._under_way
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether another process has been writing within the last second."""
+        return self._lock.is_shared
+
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call this on the event loop whenever a group was committed."""
         self._told.append(call)

@@ -10,6 +10,8 @@ CHUNK = 50
 MOST_CHUNKS = 20
 CHUNK_SECONDS = 0.008
 """How long the writer is to be at one change before its COMMIT: what an order may have to wait is some ten milliseconds."""
+REST = 3
+"""An import beside a process that writes too rests so many times as long as the writer was at its last change."""
 STEP = 1000
 """Rows that are read in one go on a thread."""
 

@@ -13,7 +13,7 @@ import msgspec
 
 from kashop.db import Reader, Tx
 from kashop.flows.restock.notes import REASON_OF, SAMPLES, Notes, mask
-from kashop.flows.restock.pace import STEP, Chunk
+from kashop.flows.restock.pace import REST, STEP, Chunk
 from kashop.flows.restock.types import REFUSE, Lot, Progress, Sample
 from kashop.inventory import reads, stockfile, writes
 from kashop.inventory.stockfile.repeats import Repeats
@@ -162,6 +162,8 @@ class Run:
                 raise
         else:
             self._chunk.took(len(sealed), seconds)
+            if self._shop.db.is_shared:  # by the shop that sells: its commits wait for ours, and find no lane there
+                await asyncio.sleep(REST * seconds)
             return added
         await self._take_newest_key()
         sealed = await self._sealed(chunk)

@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 
 from bench import goods
-from bench.figures import Figure
+from bench.answers import ask
+from bench.figures import Figure, Wrong
 from bench.plan import Pins, Plan
 from bench.servers import Server
 from kashop.settings.config import load
@@ -23,7 +24,16 @@ def run(folder: Path, plan: Plan, pins: Pins) -> list[Figure]:
         pass  # the first start reads all from the disk
     for _ in range(plan.starts):
         with Server.shop(data, cores=pins.server) as shop:
-            start.add(shop.start_seconds)
             time.sleep(IDLE_SECONDS)
             idle.add(shop.memory_mib())
+            start.add(shop.start_seconds, **{"first page s": shop.start_seconds + _seconds_of_a_page(shop)})
     return [start, idle]
+
+
+def _seconds_of_a_page(shop: Server) -> float:
+    """The first page that is drawn loads what draws it."""
+    began = time.perf_counter()
+    status, _, _ = asyncio.run(ask(shop.port, goods.pages(shop.port, 1)[0]))
+    if status != 200:
+        raise Wrong(f"the first page was answered {status}")
+    return time.perf_counter() - began

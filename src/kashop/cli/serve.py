@@ -32,7 +32,7 @@ BACKLOG = 4096
 UNTAKEN_MS = 60_000
 """A client that takes nothing of what was sent for so long is gone."""
 
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.001
 """How long one thread may keep the others waiting: at Python's own 5 ms the writer may wait that long after a statement while
 the loop is busy (docs/decisions/0031)."""
 
@@ -166,6 +166,8 @@ class _Server(uvicorn.Server):
         await super().startup([])  # which listens nowhere
         if self.started:
             self.servers.extend(Arrivals(sock, self._connection, most=most_unopened(most_files())) for sock in sockets or ())  # type: ignore[misc]
+            gc.collect()
+            gc.freeze()  # routes, plugins, settings: they stay, and are not walked again and again beside buyers (decision 0038)
             show.line(self._welcome)
 
     def _connection(self) -> asyncio.Protocol:

@@ -16,10 +16,10 @@ STEP = 1000
 """Rows that are read in one go on a thread."""
 
 _SWITCH = 0.001
-_USUAL = sys.getswitchinterval()
 
 _lock = threading.Lock()
-_running: list[object] = []
+_found: list[float] = []
+"""What each that is open found; the first found what a server or Python had set."""
 
 
 class Chunk:
@@ -41,14 +41,13 @@ def beside_the_shop() -> Iterator[None]:
 
     One order changes threads some six times, and would otherwise wait five milliseconds for an import at each.
     """
-    mine = object()
     with _lock:
-        _running.append(mine)
+        _found.append(sys.getswitchinterval())
         sys.setswitchinterval(_SWITCH)
     try:
         yield
     finally:
         with _lock:
-            _running.remove(mine)
-            if not _running:
-                sys.setswitchinterval(_USUAL)
+            usual = _found.pop()
+            if not _found:
+                sys.setswitchinterval(usual)

@@ -166,8 +166,7 @@ class _Server(uvicorn.Server):
         await super().startup([])  # which listens nowhere
         if self.started:
             self.servers.extend(Arrivals(sock, self._connection, most=most_unopened(most_files())) for sock in sockets or ())  # type: ignore[misc]
-            gc.collect()
-            gc.freeze()  # routes, plugins, settings: they stay, and are not walked again and again beside buyers (decision 0038)
+            _keep_what_is_there()
             show.line(self._welcome)
 
     def _connection(self) -> asyncio.Protocol:

@@ -21,8 +21,11 @@ CROWD = ("--orders", "120", "--codes", "40", "--beside-server")
 
 FORGETS = (
     "src/kashop/web/api/orders.py",
-    "shapes.PlacedOrder(**_values(order), token=placed.token)",
-    'shapes.PlacedOrder(**{**_values(order), "order_no": "K" + placed.token[:20]}, token=placed.token)',
+    "_shown(shop, told, placed.token, shapes.PlacedOrder, token=placed.token)",
+    (
+        "msgspec.structs.replace(_shown(shop, told, placed.token, shapes.PlacedOrder, token=placed.token), "
+        'order_no="K" + placed.token[:20])'
+    ),
 )
 """Acknowledges a number under which nothing was written."""
 

@@ -57,7 +57,7 @@ class Sample:
     def of(cls, shop: Shop, *, seed: int) -> "Sample":
         """Some of everything."""
         chance = random.Random(seed)
-        con = sqlite3.connect(f"file:{shop.config.database}?mode=ro", uri=True)
+        con = sqlite3.connect(f"file:{shop.config.file}?mode=ro", uri=True)
         (most,) = con.execute("SELECT MAX(order_id) FROM orders").fetchone()
         ids = [chance.randint(1, most) for _ in range(1000)]
         sql = """SELECT o.order_no, a.attempt_no, o.order_id, o.contact FROM orders o JOIN attempts a ON a.order_id = o.order_id

@@ -42,7 +42,7 @@ def build(folder: Path, *, orders: int, codes: int = 12_000) -> Config:
     """A shop in `folder` with so many orders, and so many codes of the first product on its shelf; nothing serves it."""
     config = load(goods.data_of(folder), {})
     asyncio.run(_founded(config, codes))
-    con = sqlite3.connect(config.database, isolation_level=None)
+    con = sqlite3.connect(config.file, isolation_level=None)
     con.execute("PRAGMA journal_mode=OFF")
     con.execute("PRAGMA synchronous=OFF")
     con.execute("PRAGMA cache_size=-2000000")
@@ -59,16 +59,16 @@ def build(folder: Path, *, orders: int, codes: int = 12_000) -> Config:
         con.execute(sql)
     con.execute("COMMIT")
     con.close()
-    con = sqlite3.connect(config.database)
+    con = sqlite3.connect(config.file)
     con.execute("PRAGMA journal_mode=WAL")
     con.close()
-    _tell(f"{orders:,} orders, {config.database.stat().st_size / 2**30:.2f} GiB")
+    _tell(f"{orders:,} orders, {config.file.stat().st_size / 2**30:.2f} GiB")
     return config
 
 
 def copied(config: Config, folder: Path) -> Config:
     """The same shop again, in a folder of its own."""
-    shutil.copytree(config.database.parent, goods.data_of(folder))
+    shutil.copytree(config.file.parent, goods.data_of(folder))
     return load(goods.data_of(folder), {})
 
 

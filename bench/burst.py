@@ -118,7 +118,7 @@ class Bursts:
 
 def sold_wrongly(data: Path, sku: str, crowd: Crowd, *, stock: int, buyers: int) -> str:
     """What the database says against a crowd's answers; empty when all is right."""
-    con = sqlite3.connect(f"file:{load(data, {}).database}?mode=ro", uri=True)
+    con = sqlite3.connect(f"file:{load(data, {}).file}?mode=ro", uri=True)
     try:
         of_sku = "FROM codes JOIN skus USING (sku_id) WHERE sku_code = :sku AND status <> 'free'"
         gone, lines = con.execute(f"SELECT COUNT(*), COUNT(DISTINCT line_id) {of_sku}", {"sku": sku}).fetchone()

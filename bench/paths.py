@@ -69,7 +69,7 @@ class Desk:
 
     def count(self, sql: str) -> int:
         """One number."""
-        con = sqlite3.connect(f"file:{self._config.database}?mode=ro", uri=True)
+        con = sqlite3.connect(f"file:{self._config.file}?mode=ro", uri=True)
         try:
             return int(con.execute(sql).fetchone()[0])
         finally:

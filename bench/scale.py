@@ -52,7 +52,7 @@ async def measure(small: Path, large: Path, *, rounds: int = ROUNDS, only: str =
     """Every act (whose name has `only` in it) in both shops, A B A B; the data directories are changed."""
     configs = [load(folder, {}) for folder in (small, large)]
     for config in configs:
-        _read_once(config.database)
+        _read_once(config.file)
     shops = [await Shop.open(config) for config in configs]
     try:
         return [*await _looks(shops, rounds, only), *await _changes(shops, rounds, only)]

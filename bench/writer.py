@@ -73,9 +73,9 @@ def run(folder: Path, plan: Plan, count: int = 2000) -> list[Figure]:
     asyncio.run(goods.make_shop(config, codes=count * (plan.rounds + 1)))
     for number in range(-1, plan.rounds):
         twin = folder / f"twin{number}.db"
-        _copied(config.database, twin)
+        _copied(config.file, twin)
         units, seconds = asyncio.run(_written(config, count))
-        con = sqlite3.connect(config.database)
+        con = sqlite3.connect(config.file)
         added = _added(con, twin)
         if added != count:
             raise Wrong(f"{added} of {count} orders are in the database")

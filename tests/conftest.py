@@ -1,6 +1,11 @@
-"""Fixtures that every room shares: a founded shop in a fresh copy of its data directory."""
+"""Fixtures that every room shares: a founded shop in a fresh copy of its data directory.
+
+With KASHOP_TEST_ENGINE=postgres each has a database of its own on a real PostgreSQL; what is marked `sqlite`, because it looks
+into the file, is then left out.
+"""
 
 import asyncio
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,6 +22,12 @@ from kashop.plugins import finders, manifest
 from kashop.shop import Shop
 from kashop.web import assets
 from tests.cast import OWNER, PASSWORD, TestClock, config
+from tests.postgres import Shops, server
+
+ON_POSTGRES = os.environ.get("KASHOP_TEST_ENGINE") == "postgres"
+
+NAME = "database.name"
+"""Where a founded shop on a server says what its database is called."""
 
 SAMPLES = Path(__file__).parent / "stock"
 
@@ -67,21 +78,51 @@ def _remembered(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
     return remembered
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if ON_POSTGRES:
+        for item in items:
+            if item.get_closest_marker("sqlite"):
+                item.add_marker(pytest.mark.skip(reason="it looks into the SQLite file"))
+
+
 @pytest.fixture(scope="session")
-def founded(cheap_hashing: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def postgres() -> Iterator[Shops]:
+    """A real PostgreSQL, for tests of that engine whatever the others run on."""
+    with server() as conninfo:
+        yield Shops(conninfo)
+
+
+@pytest.fixture(scope="session")
+def shops(request: pytest.FixtureRequest) -> Shops | None:
+    """The databases of shops, where they are on a server."""
+    found: Shops | None = request.getfixturevalue("postgres") if ON_POSTGRES else None
+    return found
+
+
+@pytest.fixture(scope="session")
+def founded(cheap_hashing: None, shops: Shops | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A practice shop, founded once; copy it, do not open it."""
     data = tmp_path_factory.mktemp("template") / "shop"
+    if shops:
+        data.mkdir()
+        (data / NAME).write_text(shops.lend(data))
     charter = Charter(owner=OWNER, owner_password=PASSWORD, shop_name="测试小店", is_practice=True)
     asyncio.run(found(config(data), charter))
     return data
 
 
 @pytest.fixture
-def data(founded: Path, tmp_path: Path) -> Path:
+def data(founded: Path, shops: Shops | None, tmp_path: Path) -> Iterator[Path]:
     """The data directory of a shop of this test's own, its key beside it."""
     shutil.copytree(founded, tmp_path / "shop")
     shutil.copy2(founded.with_name("shop.key"), tmp_path / "shop.key")
-    return tmp_path / "shop"
+    if shops is None:
+        yield tmp_path / "shop"
+        return
+    template = (founded / NAME).read_text()
+    name = shops.lend(tmp_path / "shop", like=template)
+    yield tmp_path / "shop"
+    shops.take_back(name, template)
 
 
 @pytest.fixture

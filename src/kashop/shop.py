@@ -9,9 +9,8 @@ from pathlib import Path
 import msgspec
 
 from kashop.accounts.passwords import Passwords
-from kashop.db import Db, Reader, migrate
+from kashop.db import Db, Reader, engine, migrate
 from kashop.db.locks import ServerLock
-from kashop.db.sqlite import SqliteDb
 from kashop.lib import logs
 from kashop.lib.clock import Clock, SystemClock
 from kashop.lib.errors import Unavailable
@@ -90,7 +89,7 @@ class Shop:
         lock = _prepared(config, is_server=is_server)
         config = config if is_server else _beside_server(config)
         clock = clock or SystemClock()
-        db = await SqliteDb.open(config.database, clock)
+        db = await engine.open_db(config.place, clock)
         try:
             settings, keys = await db.read(_keys, config)
             host = Host.load(config.data, safe_mode=safe_mode)
@@ -127,11 +126,18 @@ class Shop:
             self.server_lock.release()
 
 
-def _prepared(config: Config, *, is_server: bool) -> ServerLock | None:
-    if not config.database.exists():
+def require(config: Config) -> None:
+    """Raises Unavailable, saying what to do, unless there is a shop in the data directory, or where it says that it is."""
+    if not config.database and config.moved_file.exists():
+        raise Unavailable("This shop moved to PostgreSQL: set KASHOP_DATABASE, or KASHOP_DATABASE_FILE, to its address.")
+    if not engine.exists(config.place):
         raise Unavailable("There is no shop in {data}: make one with `kashop init --data {data}`.", data=config.data)
+
+
+def _prepared(config: Config, *, is_server: bool) -> ServerLock | None:
+    require(config)
     if not is_server:
-        if todo := migrate.pending(config.database):
+        if todo := migrate.pending(config.place):
             raise Unavailable(
                 "The database lacks {names}: run `kashop migrate --data {data}`.",
                 names=", ".join(todo),
@@ -141,7 +147,7 @@ def _prepared(config: Config, *, is_server: bool) -> ServerLock | None:
     lock = ServerLock(config.data)
     lock.take(config.url)
     try:
-        migrate.apply(config.database)
+        migrate.apply(config.place)
     except BaseException:
         lock.release()
         raise

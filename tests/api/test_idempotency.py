@@ -1,7 +1,6 @@
 """One key, one order: one after another, and all at once (I-36); across a kill: tests/hostile."""
 
 import asyncio
-import sqlite3
 
 import pytest
 
@@ -9,10 +8,12 @@ from kashop.lib.clock import DAY
 from kashop.orders import reads as orders
 from kashop.orders import writes as order_writes
 from kashop.shop import Shop
+from tests import beside
 from tests.api.conftest import Api, usual
 from tests.api.test_orders import problem
+from tests.beside import row_counts
 from tests.cast import TestClock
-from tests.hostile.tables import changed, row_counts
+from tests.hostile.tables import changed
 
 
 async def count(shop: Shop) -> int:
@@ -21,13 +22,13 @@ async def count(shop: Shop) -> int:
 
 async def test_the_same_key_and_content_give_the_same_answer(api: Api, shop: Shop) -> None:
     first = await api.order(key="one")
-    before = row_counts(shop.config.database)
+    before = row_counts(shop.config.place)
     again = await api.order(key="one")
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.json() == first.json()
     assert again.headers["location"] == first.headers["location"]
     assert again.headers["idempotent-replayed"] == "true"
-    assert changed(before, row_counts(shop.config.database)) == {}
+    assert changed(before, row_counts(shop.config.place)) == {}
 
 
 async def test_the_same_content_written_otherwise_is_the_same(api: Api, shop: Shop) -> None:
@@ -66,11 +67,11 @@ async def test_fifty_at_once_with_their_own_keys_are_fifty(api: Api, shop: Shop)
 )
 async def test_the_same_key_with_other_content_is_refused(api: Api, shop: Shop, over: dict[str, object]) -> None:
     first = (await api.order(key="one")).json()
-    before = row_counts(shop.config.database)
+    before = row_counts(shop.config.place)
     answer = await api.order(key="one", **over)
     problem(answer, 422, "idempotency_mismatch")
     assert first["token"] not in answer.text
-    assert changed(before, row_counts(shop.config.database)) == {}
+    assert changed(before, row_counts(shop.config.place)) == {}
 
 
 async def test_a_refused_wish_does_not_use_its_key_up(api: Api) -> None:
@@ -103,10 +104,7 @@ async def test_a_key_is_kept_for_a_day_at_least(api: Api, shop: Shop, clock: Tes
 
 async def test_an_attempt_whose_process_died_is_begun_by_the_replay(api: Api, shop: Shop, clock: TestClock) -> None:
     placed = (await api.order(key="one")).json()
-    con = sqlite3.connect(shop.config.database)
-    con.execute("UPDATE attempts SET kind = '', url = ''")
-    con.commit()
-    con.close()
+    beside.change(shop.config.place, "UPDATE attempts SET kind = '', url = ''")
     clock.pass_time(seconds=20)
     again = (await api.order(key="one")).json()
     assert again["payment"] == placed["payment"]

@@ -1,7 +1,5 @@
 """Buying by script, as the contract says it."""
 
-import sqlite3
-
 import httpx
 import pytest
 
@@ -10,9 +8,11 @@ from kashop.catalog import writes as catalog_writes
 from kashop.catalog.types import SkuDraft
 from kashop.lib.actor import CLI
 from kashop.shop import Shop
+from tests import beside
 from tests.api.conftest import Api, usual
+from tests.beside import row_counts
 from tests.cast import TestClock, add_epay, add_product, call_back, epay_sign
-from tests.hostile.tables import changed, row_counts
+from tests.hostile.tables import changed
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, str]:
@@ -90,9 +90,7 @@ async def test_codes_are_revealed_once_paid_and_each_time_is_written_down(api: A
         answer = await api.of(placed, "reveal", **body)
         assert answer.json() == {"lines": [{"sku": "steam-50", "codes": ["STEAM-50-00000", "STEAM-50-00001"]}]}
         assert answer.headers["cache-control"] == "no-store"
-    con = sqlite3.connect(shop.config.database)
-    written = con.execute("SELECT actor_kind, actor_ref, payload FROM events WHERE name = 'code.revealed'").fetchall()
-    con.close()
+    written = beside.rows(shop.config.place, "SELECT actor_kind, actor_ref, payload FROM events WHERE name = 'code.revealed'")
     assert len(written) >= 2
     assert {(kind, ref) for kind, ref, _ in written} == {("buyer", placed["order_no"])}
     assert all('"api"' in payload for _, _, payload in written)
@@ -150,9 +148,9 @@ async def test_after_its_deadline_an_order_has_no_payment(api: Api, clock: TestC
 
 
 async def test_sold_out_leaves_nothing_behind(api: Api, shop: Shop) -> None:
-    before = row_counts(shop.config.database)
+    before = row_counts(shop.config.place)
     problem(await api.order(lines=[{"sku": "steam-50", "quantity": 6}], key="k"), 409, "sold_out")
-    assert changed(before, row_counts(shop.config.database)) == {}
+    assert changed(before, row_counts(shop.config.place)) == {}
     assert (await api.order(lines=[{"sku": "steam-50", "quantity": 5}], key="k")).status_code == 201
 
 
@@ -161,12 +159,12 @@ async def test_a_changed_price_is_told_with_the_new_total(api: Api, shop: Shop) 
     sku = await shop.db.read(catalog.find_sku, "steam-50")
     draft = SkuDraft(sku_code="steam-50", price_minor=1300, max_quantity=10)
     await shop.db.write(catalog_writes.edit_sku, sku.sku_id, draft, CLI)
-    before = row_counts(shop.config.database)
+    before = row_counts(shop.config.place)
     answer = await api.order(shown)
     problem(answer, 409, "price_changed")
     assert answer.json()["total"] == {"amount": "26.00", "currency": "CNY"}
     assert "25.00" in answer.json()["detail"]
-    assert changed(before, row_counts(shop.config.database)) == {}
+    assert changed(before, row_counts(shop.config.place)) == {}
 
 
 async def test_a_tier_prices_the_line(api: Api) -> None:
@@ -176,11 +174,11 @@ async def test_a_tier_prices_the_line(api: Api) -> None:
 
 @pytest.mark.parametrize("field", ["price", "total", "discount", "status", "paid", "unit_minor", "currency", "coupon"])
 async def test_a_client_s_price_or_status_is_refused(api: Api, shop: Shop, field: str) -> None:
-    before = row_counts(shop.config.database)
+    before = row_counts(shop.config.place)
     assert problem(await api.order(**{field: "0.01"}), 422, "invalid").keys() == {field}
     line = {"sku": "steam-50", "quantity": 1, field: 1}
     assert problem(await api.order(lines=[line]), 422, "invalid").keys() == {f"lines.0.{field}"}
-    assert changed(before, row_counts(shop.config.database)) == {}
+    assert changed(before, row_counts(shop.config.place)) == {}
 
 
 async def test_every_complaint_is_told_by_its_path(api: Api) -> None:
@@ -231,9 +229,9 @@ async def test_every_complaint_is_told_by_its_path(api: Api) -> None:
 async def test_what_the_shop_refuses_is_told_by_its_place_in_the_request(
     api: Api, shop: Shop, over: dict[str, object], field: str
 ) -> None:
-    before = row_counts(shop.config.database)
+    before = row_counts(shop.config.place)
     assert problem(await api.order(**over), 422, "invalid").keys() == {field}
-    assert changed(before, row_counts(shop.config.database)) == {}
+    assert changed(before, row_counts(shop.config.place)) == {}
 
 
 async def test_answers_go_with_the_line_that_asks(api: Api) -> None:

@@ -11,7 +11,8 @@ from kashop.web.api.strict import MAX_DEPTH, read_json
 from kashop.web.errors import Stopped
 from tests.api.conftest import Api
 from tests.api.test_orders import problem
-from tests.hostile.tables import changed, row_counts
+from tests.beside import row_counts
+from tests.hostile.tables import changed
 
 LINE = b'{"sku":"steam-50","quantity":%s}'
 ORDER = b'{"lines":[%s],"contact":{"type":"email","value":"a@example.com"},"gateway":"epay-main","method":"alipay"}'
@@ -60,9 +61,9 @@ MALFORMED = {
 
 @pytest.mark.parametrize("name", MALFORMED)
 async def test_malformed(api: Api, shop: Shop, name: str) -> None:
-    before = row_counts(shop.config.database)
+    before = row_counts(shop.config.place)
     assert problem(await raw(api, MALFORMED[name]), 400, "malformed") == {}
-    assert changed(before, row_counts(shop.config.database)) == {}
+    assert changed(before, row_counts(shop.config.place)) == {}
 
 
 QUANTITIES = [
@@ -74,9 +75,9 @@ QUANTITIES = [
 
 @pytest.mark.parametrize("quantity", QUANTITIES, ids=lambda q: q[:24].decode())
 async def test_what_is_no_quantity_is_told_by_its_place(api: Api, shop: Shop, quantity: bytes) -> None:
-    before = row_counts(shop.config.database)
+    before = row_counts(shop.config.place)
     assert problem(await raw(api, ORDER % (LINE % quantity)), 422, "invalid").keys() == {"lines.0.quantity"}
-    assert changed(before, row_counts(shop.config.database)) == {}
+    assert changed(before, row_counts(shop.config.place)) == {}
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"1", b'"x"', b"true"])
@@ -93,9 +94,9 @@ async def test_an_order_is_an_object(api: Api, body: bytes) -> None:
     ],
 )
 async def test_only_json_in_utf_8_is_understood(api: Api, shop: Shop, content_type: str | None) -> None:
-    before = row_counts(shop.config.database)
+    before = row_counts(shop.config.place)
     problem(await raw(api, ORDER % (LINE % b"1"), content_type), 415, "unsupported_media_type")
-    assert changed(before, row_counts(shop.config.database)) == {}
+    assert changed(before, row_counts(shop.config.place)) == {}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from kashop.app import make_app
 from kashop.audit import reads
+from kashop.db import Place
 from kashop.flows import codes, exports
 from kashop.flows.checkout import Placed
 from kashop.flows.exports import Wish
@@ -21,6 +22,7 @@ from kashop.inventory.codelist.types import Sought
 from kashop.lib.actor import Actor
 from kashop.lib.errors import Unavailable
 from kashop.shop import Shop
+from tests import beside
 from tests.cast import add_epay, add_product, call_back, epay_notice, order, stock
 
 CODES = [f"DENIED-{n:04}-CANARY" for n in range(8)]
@@ -159,8 +161,8 @@ async def test_staff_see_and_export_nothing_that_cannot_be_recorded(shop: Shop, 
 class Tap:
     """All that leaves through the web, and what the audit held on disk when the first byte of each answer left."""
 
-    def __init__(self, app: Any, database: str):
-        self.app, self.database = app, database
+    def __init__(self, app: Any, place: Place):
+        self.app, self.place = app, place
         self.answers: list[tuple[bytes, dict[int, int]]] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -178,17 +180,13 @@ class Tap:
 
     def _held(self) -> dict[int, int]:
         """Reveals by code, as another connection sees them: committed ones."""
-        con = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
-        try:
-            marks = ", ".join("?" * len(REVEALS))
-            sql = f"SELECT object_id, count(*) FROM events WHERE name IN ({marks}) GROUP BY object_id"
-            return dict(con.execute(sql, REVEALS).fetchall())
-        finally:
-            con.close()
+        names = ", ".join(f"'{name}'" for name in REVEALS)
+        sql = f"SELECT object_id, COUNT(*) FROM events WHERE name IN ({names}) GROUP BY object_id"
+        return dict(beside.rows(self.place, sql))
 
 
 async def test_i31_what_leaves_is_what_was_recorded_before_it_left(shop: Shop, placed: Placed) -> None:
-    tap = Tap(make_app(shop, is_strict=True), str(shop.config.database))
+    tap = Tap(make_app(shop, is_strict=True), shop.config.place)
     site = httpx.AsyncClient(transport=httpx.ASGITransport(app=tap, client=("203.0.113.7", 4711)), base_url="http://shop.example")
     other = await sell(shop, 1)
     for door in (by_page, by_file, by_api, by_page):

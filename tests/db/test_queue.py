@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from kashop.db import Tx, migrate, queue
+from kashop.db.groups import ANSWERS_AT_A_TIME
 from kashop.db.queue import BACKGROUND_GROUP, GROUP_SECONDS, MAX_GROUP, MIN_GROUP, OTHERS_FIRST, Queue, Work, does, doing
-from kashop.db.sqlite import ANSWERS_AT_A_TIME, SqliteDb
+from kashop.db.sqlite import SqliteDb
 from kashop.lib.clock import SystemClock
 from kashop.lib.errors import Busy
 

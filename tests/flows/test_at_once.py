@@ -1,13 +1,11 @@
 """A callback is stored and settled by one commit, and stored by a commit of its own where that is not safe (decision 0029)."""
 
-import sqlite3
 from typing import Any
 
 import pytest
 
 from kashop.bundled.pay_epay.gateway import EpayGateway
-from kashop.db import Tx
-from kashop.db.sqlite import SqliteDb
+from kashop.db.groups import Groups
 from kashop.flows import gateways
 from kashop.flows.checkout import Placed
 from kashop.lib.actor import CLI
@@ -16,6 +14,7 @@ from kashop.payments import reads as payments
 from kashop.payments.rows import Callback
 from kashop.payments.types import CallbackRequest, Notice
 from kashop.shop import Shop
+from tests import beside
 from tests.cast import add_epay, add_product, call_back, epay_notice, order
 
 NEW_KEY = "another key, by another process"
@@ -36,7 +35,7 @@ async def status_of(shop: Shop, placed: Placed) -> str:
 
 
 async def test_what_the_box_proves_is_stored_judged_and_settled_by_one_unit(shop: Shop) -> None:
-    assert isinstance(shop.db, SqliteDb)
+    assert isinstance(shop.db, Groups)
     placed = await order(shop, "steam-50")
     for query, verdict in (
         (epay_notice(placed), ("settled", "")),
@@ -63,9 +62,7 @@ def seen_when_read(monkeypatch: pytest.MonkeyPatch, shop: Shop) -> list[str]:
     proved = EpayGateway.read_callback
 
     def read(self: EpayGateway, request: CallbackRequest) -> Notice:
-        con = sqlite3.connect(f"file:{shop.config.database}?mode=ro", uri=True)
-        seen.extend(row[0] for row in con.execute("SELECT verdict FROM callbacks"))
-        con.close()
+        seen.extend(verdict for (verdict,) in beside.rows(shop.config.place, "SELECT verdict FROM callbacks"))
         return proved(self, request)
 
     monkeypatch.setattr(EpayGateway, "read_callback", read)
@@ -114,13 +111,9 @@ async def test_control_without_the_comparison_the_old_key_pays(shop: Shop, monke
     assert await status_of(shop, old) == "delivered"
 
 
-def poison(tx: Tx) -> None:
-    tx.run("CREATE TRIGGER poison BEFORE UPDATE ON order_lines BEGIN SELECT RAISE(ABORT, 'poisoned'); END")
-
-
 async def test_when_delivery_breaks_one_callback_one_receipt_and_the_desk_tell_of_it(shop: Shop) -> None:
     placed = await order(shop, "steam-50")
-    await shop.db.write(poison)
+    beside.poison(shop.config.place, "order_lines")
     assert [(await call_back(shop, epay_notice(placed))).body for _ in range(2)] == [b"success"] * 2
     assert [(c.verdict, c.reason) for c in await inbox_of(shop)] == [("repeated", ""), ("settled", "delivery_failed")]
     assert len(await shop.db.read(payments.receipts, placed.order.order_id)) == 1

@@ -15,6 +15,7 @@ from kashop.lib.actor import Actor
 from kashop.lib.errors import Conflict, Invalid, NotFound, TooMany, Unavailable
 from kashop.shop import Shop
 from kashop.vault import Keyring
+from tests import beside
 from tests.cast import TestClock, add_epay, add_product, order, stock
 
 KEEPER = Actor("staff", "1", "203.0.113.7", "feedface", "r-1")
@@ -34,10 +35,8 @@ async def test_a_reveal_is_written_down_before_the_seal_opens(shop: Shop, monkey
     real = Keyring.open_code
 
     def open_code(*args: Any, **more: Any) -> str:
-        import sqlite3
-
-        with sqlite3.connect(shop.config.database) as con:  # another connection sees only what is committed
-            seen_then.append(con.execute("SELECT COUNT(*) FROM events WHERE name = 'code.viewed'").fetchone()[0])
+        sql = "SELECT COUNT(*) FROM events WHERE name = 'code.viewed'"
+        seen_then.append(beside.value(shop.config.place, sql))  # another connection sees only what is committed
         return real(*args, **more)
 
     monkeypatch.setattr(Keyring, "open_code", open_code)

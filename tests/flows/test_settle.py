@@ -1,7 +1,6 @@
 """Money by callback: believed only when all of it fits, recorded always, counted once."""
 
 import asyncio
-import sqlite3
 
 import pytest
 
@@ -14,6 +13,7 @@ from kashop.orders import reads as orders
 from kashop.payments import reads as payments
 from kashop.risk import SCOPES
 from kashop.shop import Shop
+from tests import beside
 from tests.cast import BUYER, TestClock, add_epay, add_product, call_back, codes_of, epay_notice, order
 
 
@@ -216,11 +216,7 @@ async def test_the_same_payment_told_with_another_amount_is_put_on_the_desk(shop
 
 def break_by_hand(shop: Shop, *statements: str) -> None:
     """What no code of ours does: the database is changed behind the shop's back."""
-    con = sqlite3.connect(shop.config.database, timeout=10)
-    for statement in statements:
-        con.execute(statement)
-    con.commit()
-    con.close()
+    beside.change(shop.config.place, *statements)
 
 
 async def test_money_is_recorded_even_when_what_follows_it_breaks(shop: Shop) -> None:

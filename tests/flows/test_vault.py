@@ -3,7 +3,6 @@
 import asyncio
 import io
 import shutil
-import sqlite3
 from pathlib import Path
 
 import msgspec
@@ -18,6 +17,7 @@ from kashop.orders import reads as orders
 from kashop.settings.config import Config, Secret, load
 from kashop.shop import Shop
 from kashop.vault import Sealed, keyring, reads, unseal
+from tests import beside
 from tests.cast import TestClock, add_epay, add_product, call_back, codes_of, config, epay_notice, order
 
 PASSPHRASE = "correct horse battery staple"
@@ -296,10 +296,7 @@ async def test_a_lost_key_file_comes_back_by_the_recovery_code_alone(data: Path)
 
 
 async def test_a_shop_of_before_gets_its_service_keys_at_its_next_start(data: Path) -> None:
-    con = sqlite3.connect(data / "kashop.db")
-    con.execute("DELETE FROM vault_roots WHERE method = 'service'")
-    con.commit()
-    con.close()
+    beside.change(config(data).place, "DELETE FROM vault_roots WHERE method = 'service'")
     shop = await Shop.open(config(data), is_server=True)
     token = shop.keyring.order_token("K1")
     await vault.start(shop)

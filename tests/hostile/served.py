@@ -17,8 +17,8 @@ from kashop.flows import gateways
 from kashop.lib.actor import CLI
 from kashop.settings.config import load
 from kashop.shop import Shop
+from tests.beside import row_counts
 from tests.cast import add_epay, add_product, let_a_crowd_in
-from tests.hostile.tables import row_counts
 from tests.serving import free_port
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from kashop.db import dialect, migrate
 from tests.house import tree
-from tests.house.postgres import server
 from tests.house.statements import Statement, find
+from tests.postgres import server
 
 PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 

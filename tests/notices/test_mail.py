@@ -169,8 +169,8 @@ async def test_a_sealed_link_reaches_its_reader_and_nobody_else(near: Shop) -> N
     assert "客服" in plain
     (notice,) = await notices_of(near)
     assert notice.sealed is None
-    wal = near.config.database.with_name("kashop.db-wal").read_bytes()
-    assert LINK.encode() not in wal + near.config.database.read_bytes()
+    wal = near.config.file.with_name("kashop.db-wal").read_bytes()
+    assert LINK.encode() not in wal + near.config.file.read_bytes()
 
 
 async def test_many_of_a_kind_become_one_mail(near: Shop, clock: TestClock) -> None:

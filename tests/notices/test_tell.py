@@ -58,7 +58,7 @@ async def test_what_is_sealed_stands_nowhere_in_the_clear(shop: Shop) -> None:
     (notice,) = await shop.db.read(reads.due, "mail", limit=10)
     assert rules.opened_facts(shop.keyring, notice.about, notice.sealed) == {"link": LINK}
     assert LINK not in repr(notice) + notice.facts
-    assert LINK.encode() not in shop.config.database.with_name("kashop.db-wal").read_bytes()
+    assert LINK.encode() not in shop.config.file.with_name("kashop.db-wal").read_bytes()
     with pytest.raises(Tampered):
         rules.opened_facts(shop.keyring, "password.reset", notice.sealed)
 

@@ -19,6 +19,7 @@ from kashop.lib.errors import Invalid, PriceChanged, Unavailable
 from kashop.shelf import reads
 from kashop.shelf.memory import OLDEST, OLDEST_COUNTS, Shelf
 from kashop.shop import Shop
+from tests import beside
 from tests.cast import BUYER, add_epay, add_product, config, order, stock, wish
 from tests.house import tree
 
@@ -58,11 +59,7 @@ async def kept(shop: Shop, seconds: Seconds) -> Shelf:
 
 def by_another(data: Path, *statements: str) -> None:
     """Another process changes the shop."""
-    con = sqlite3.connect(data / "kashop.db")
-    for statement in statements:
-        con.execute(statement)
-    con.commit()
-    con.close()
+    beside.change(config(data).place, *statements)
 
 
 def furnished(con: sqlite3.Connection) -> None:
@@ -204,6 +201,7 @@ async def test_a_replay_is_answered_whatever_became_of_what_was_bought(shop: Sho
     assert (again.order.order_no, again.is_replay) == (placed.order.order_no, True)
 
 
+@pytest.mark.sqlite
 def test_every_table_that_the_listing_is_read_from_counts_its_changes(data: Path) -> None:
     con = sqlite3.connect(data / "kashop.db")
     looked = set(re.findall(r"(?:FROM|JOIN) (\w+)", _listing_statements(con)))
@@ -227,6 +225,7 @@ def _listing_statements(con: sqlite3.Connection) -> str:
     return "\n".join(told)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("table", CHANGES)
 async def test_a_change_of_any_of_them_is_counted(shop: Shop, data: Path, table: str) -> None:
     await add_epay(shop)
@@ -262,10 +261,7 @@ async def test_what_watches_and_fails_undoes_the_group_and_says_so(shop: Shop) -
     shop.db.watch(broken, lambda seen: None)
     with pytest.raises(Unavailable):
         await add_product(shop, "never")
-    assert config(shop.config.data).database.exists()
-    con = sqlite3.connect(shop.config.database)
-    assert con.execute("SELECT COUNT(*) FROM products").fetchone() == (0,)
-    con.close()
+    assert beside.value(shop.config.place, "SELECT COUNT(*) FROM products") == 0
 
 
 async def test_codes_that_come_are_for_sale(kept: Shelf, shop: Shop, seconds: Seconds) -> None:

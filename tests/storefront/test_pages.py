@@ -132,7 +132,7 @@ async def test_images(site: httpx.AsyncClient, shop: Shop) -> None:
     folder = shop.config.data / "uploads"
     (folder / "a1.png").write_bytes(b"\x89PNG")
     (folder / "evil.svg").write_text("<svg/>")
-    (folder / "link.png").symlink_to(shop.config.database)
+    (folder / "link.png").symlink_to(shop.config.file)
     good = await site.get("/uploads/a1.png")
     assert (good.content, good.headers["content-type"]) == (b"\x89PNG", "image/png")
     assert good.headers["x-content-type-options"] == "nosniff"

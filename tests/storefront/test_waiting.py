@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 
 from kashop.app import Running, running
-from kashop.db.sqlite import SqliteDb
+from kashop.db import engine
 from kashop.flows import checkout
 from kashop.flows.checkout import Placed
 from kashop.lib.actor import CLI
@@ -143,7 +143,7 @@ async def test_another_process_is_noticed_with_the_heartbeat(
     placed, was = await site.buy()
     async with site.events(placed, was) as page:
         await page.next()
-        other = await SqliteDb.open(site.work.shop.config.database, clock, readers=1)
+        other = await engine.open_db(site.work.shop.config.place, clock, readers=1)
         await other.write(orders.cancel, placed.order.order_id, CLI, reason="elsewhere")
         await other.close()
         while (told := await asyncio.wait_for(page.next(), 30))[0] == "left":

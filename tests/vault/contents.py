@@ -1,11 +1,10 @@
 """What stands in the vault, read from the file itself and opened with a keyring of its own: what a fresh process would see."""
 
-import sqlite3
 from collections import Counter
-from pathlib import Path
 
 from kashop.shop import Shop
 from kashop.vault import Keyring
+from tests import beside
 
 
 def texts(shop: Shop) -> dict[int, str]:
@@ -50,19 +49,9 @@ def states(shop: Shop) -> list[tuple]:
 
 def rows(shop: Shop, sql: str) -> list[tuple]:
     """Rows of the file, beside the shop's own connections."""
-    con = sqlite3.connect(f"file:{shop.config.database}?mode=ro", uri=True)
-    try:
-        return con.execute(sql).fetchall()
-    finally:
-        con.close()
+    return beside.rows(shop.config.place, sql)
 
 
-def spoil(path: Path, script: str, **values: object) -> None:
-    """Change the file as a thief would: past every rule."""
-    con = sqlite3.connect(path, timeout=10)
-    try:
-        con.execute("DROP TRIGGER IF EXISTS codes_move_to_the_newest_key")
-        con.execute(script, values)
-        con.commit()
-    finally:
-        con.close()
+def spoil(shop: Shop, sql: str, **values: object) -> None:
+    """Change the database as a thief would: past every rule."""
+    beside.change(shop.config.place, sql, past=("codes_move_to_the_newest_key",), **values)

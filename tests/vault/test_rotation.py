@@ -224,7 +224,7 @@ async def test_a_code_changed_between_look_and_change_keeps_its_change(shop: Sho
     resealed, _ = rotate._Walk(shop, SMALL)._sealed_anew(stretch)
     code = stretch.codes[1]
     edited = shop.keyring.seal_code("EDITED", product_id=1, epoch=1, code_id=code.code_id)
-    spoil(shop.config.database, "UPDATE codes SET sealed = :sealed WHERE code_id = :id", sealed=edited, id=code.code_id)
+    spoil(shop, "UPDATE codes SET sealed = :sealed WHERE code_id = :id", sealed=edited, id=code.code_id)
     done, _ = await shop.db.write(rotate._store, running, stretch.end, resealed, [])
     assert done == 2
     assert sorted(texts(shop).values()) == ["EDITED", "STEAM-50-00000", "STEAM-50-00002"]
@@ -265,5 +265,5 @@ async def test_nothing_of_the_old_keys_is_left_in_the_table(trading: Shop) -> No
     await rotate.begin(trading, CLI)
     await rotate.go_on(trading, SMALL)
     await trading.close()  # checkpoints
-    content = trading.config.database.read_bytes()
+    content = trading.config.file.read_bytes()
     assert not any(wrapped in content for wrapped in old)

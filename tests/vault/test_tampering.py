@@ -38,7 +38,7 @@ def codes(shop: Shop) -> list[Code]:
 
 
 def set_seal(shop: Shop, code: Code, sealed: bytes) -> None:
-    spoil(shop.config.database, "UPDATE codes SET sealed = :sealed WHERE code_id = :id", sealed=sealed, id=code[0])
+    spoil(shop, "UPDATE codes SET sealed = :sealed WHERE code_id = :id", sealed=sealed, id=code[0])
 
 
 def swapped_rows(shop: Shop, all_: list[Code]) -> None:
@@ -50,11 +50,11 @@ def swapped_products(shop: Shop, all_: list[Code]) -> None:
 
 
 def moved_product(shop: Shop, all_: list[Code]) -> None:
-    spoil(shop.config.database, "UPDATE codes SET product_id = 2 WHERE code_id = :id", id=all_[0][0])
+    spoil(shop, "UPDATE codes SET product_id = 2 WHERE code_id = :id", id=all_[0][0])
 
 
 def moved_epoch(shop: Shop, all_: list[Code]) -> None:
-    spoil(shop.config.database, "UPDATE codes SET epoch = 2 WHERE code_id = :id", id=all_[0][0])
+    spoil(shop, "UPDATE codes SET epoch = 2 WHERE code_id = :id", id=all_[0][0])
 
 
 def another_shops(shop: Shop, all_: list[Code]) -> None:
@@ -125,7 +125,7 @@ async def test_i26_a_seal_of_an_earlier_epoch_does_not_come_back(shop: Shop, sol
     await rotate.go_on(shop, rotate.ALONE)
     set_seal(shop, code, code[3])
     await refused(shop, sold[0])
-    spoil(shop.config.database, "UPDATE codes SET epoch = 1 WHERE code_id = :id", id=code[0])
+    spoil(shop, "UPDATE codes SET epoch = 1 WHERE code_id = :id", id=code[0])
     await refused(shop, sold[0])
 
 
@@ -167,7 +167,7 @@ async def test_a_code_that_was_put_under_another_product_keeps_both_keys(shop: S
 
 async def test_a_whole_table_of_broken_seals_is_a_hundred_alarms_and_one_notice(shop: Shop) -> None:
     await add_product(shop, "steam-50", codes=150)
-    spoil(shop.config.database, "UPDATE codes SET sealed = :sealed", sealed=b"x" * 60)
+    spoil(shop, "UPDATE codes SET sealed = :sealed", sealed=b"x" * 60)
     await rotate.begin(shop, CLI)
     await rotate.go_on(shop, rotate.ALONE)
     assert (await shop.db.read(reads.find_newest)).unreadable == 150

@@ -5,14 +5,14 @@ import shutil
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import msgspec
 
 from kashop.audit import reads as audit
 from kashop.audit.types import Head
-from kashop.db import Reader, examine, migrate
+from kashop.db import Reader, engine, examine, migrate
 from kashop.db.locks import ServerLock
 from kashop.flows import gateways
 from kashop.inventory import reads as inventory
@@ -59,26 +59,49 @@ def sqlite_library(config: Config) -> Iterator[Finding]:
         )
     else:
         yield Finding("SQLite", "ok", version)
-    kept = examine.settings(config.database)
+    kept = examine.settings(config.file)
     if kept.journal_mode == "wal":
         yield Finding(
             "database", "ok", f"{kept.pages * kept.page_size // 1024} KiB, WAL; every commit is synced before it is answered"
         )
     else:
         yield Finding("database", "mend", f"its journal is {kept.journal_mode}, not WAL: `kashop migrate` sets it")
-    todo = migrate.pending(config.database)
+
+
+def postgres_server(config: Config) -> Iterator[Finding]:
+    """Which server it is, and how it keeps what it was told."""
+    server = engine.postgres("postgres_schema").server(config.place)
+    yield Finding("PostgreSQL", "ok", f"{server.version}, {server.size // 2**20} MiB")
+    if server.is_standby:
+        yield Finding("PostgreSQL", "mend", "this server is a standby and takes no orders: give the address of the primary")
+    if server.fsync != "on":
+        yield Finding("PostgreSQL", "mend", "fsync is off: a power cut loses orders that were answered. Set fsync = on")
+    if server.synchronous_commit in ("off", "local"):
+        said = f"synchronous_commit is {server.synchronous_commit}: the shop sets it on for its own changes where it is off"
+        yield Finding("PostgreSQL", "note", f"{said}; with `local`, a standby that takes over may lack the newest orders")
+    if server.encoding != "UTF8":
+        yield Finding("PostgreSQL", "mend", f"the database's encoding is {server.encoding}: make it anew with UTF8")
+    if not server.is_encrypted and not server.is_local:
+        yield Finding("PostgreSQL", "mend", "the way to it is not encrypted: add ?sslmode=verify-full to the address")
+    if server.is_superuser:
+        yield Finding("PostgreSQL", "note", "the shop's role is a superuser: give it a role that owns its database and no more")
+
+
+def schema(config: Config) -> Iterator[Finding]:
+    """Whether every migration was applied."""
+    todo = migrate.pending(config.place)
     said = f"{', '.join(todo)} missing: `kashop migrate`, or start the server" if todo else "up to date"
     yield Finding("schema", "mend" if todo else "ok", said)
 
 
 def write_log(config: Config) -> Iterator[Finding]:
     """How large the write-ahead log is, and who keeps it from being written over."""
-    now = examine.log_state(config.database)
+    now = examine.log_state(config.file)
     if now.size <= LARGE_LOG:
         yield Finding("log", "ok", f"{now.size // 2**20} MiB of changes beside the file")
         return
     time.sleep(HELD_SECONDS)
-    still = set(now.readers) & set(examine.log_state(config.database).readers)
+    still = set(now.readers) & set(examine.log_state(config.file).readers)
     why = (
         f"process {', '.join(map(str, sorted(still)))} reads one moment of the file for long: the log shrinks when that ends"
         if still
@@ -97,7 +120,8 @@ def disk(config: Config) -> Iterator[Finding]:
 def permissions(config: Config) -> Iterator[Finding]:
     """Who else may read the data and the key."""
     key = config.unseal_key_file
-    paths = ((config.data, 0o077, "chmod 700"), (config.database, 0o077, "chmod 600"), (key, 0o277, "chmod 400"))
+    file = () if config.database else ((config.file, 0o077, "chmod 600"),)
+    paths = ((config.data, 0o077, "chmod 700"), *file, (key, 0o277, "chmod 400"))
     for path, forbidden, cure in paths:
         if not path.exists():
             yield Finding("permissions", "mend", f"{path} is missing: put it back, or say where it is")
@@ -154,19 +178,22 @@ def server(config: Config) -> Iterator[Finding]:
 
 def mend(config: Config) -> None:
     """Close data and key to others, and bring the schema up to date. Raises Unavailable while a server runs on an old schema."""
-    for path, mode in ((config.data, 0o700), (config.database, 0o600), (config.unseal_key_file, 0o400)):
+    for path, mode in ((config.data, 0o700), (config.file, 0o600), (config.unseal_key_file, 0o400)):
         if path.exists():
             path.chmod(mode)
-    if migrate.pending(config.database):
+    if migrate.pending(config.place):
         lock = ServerLock(config.data)
         lock.take()
         try:
-            migrate.apply(config.database)
+            migrate.apply(config.place)
         finally:
             lock.release()
 
 
-WITHOUT_SHOP = (sqlite_library, write_log, disk, permissions, address, clock, files, server)
+def without_shop(config: Config) -> tuple[Callable[[Config], Iterator[Finding]], ...]:
+    """What is looked at before the shop is opened."""
+    engines = (postgres_server,) if config.database else (sqlite_library, write_log)
+    return (*engines, schema, disk, permissions, address, clock, files, server)
 
 
 async def of_shop(shop: Shop, *, online: bool) -> list[Finding]:

@@ -48,7 +48,7 @@ def verify(
     """
     keys = [key for path in pubkeys for key in _found(path, notes.find_keys, "pubkey")]
     outside = [note for path in checkpoints for note in _found(path, notes.find_notes, "checkpoint")]
-    verdict = read_chain(database or frame.configured(data).database, keys=keys, outside=outside)
+    verdict = read_chain(database or frame.configured(data).place, keys=keys, outside=outside)
     if is_json:
         show.as_json(_plain(verdict))
     elif verdict.flaw is not None:

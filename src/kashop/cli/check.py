@@ -60,10 +60,10 @@ async def results(shop: Shop, *, is_all: bool) -> list[Result]:
             witness = await shop.db.read(invariant.first_witness, shop.keyring)
             found.append(Result(invariant.id, invariant.statement, str(witness or "")))
     if is_all:
-        path = shop.config.database
+        place = shop.config.place
         found += [
-            Result("I-19", "events and receipts cannot be changed: the schema is whole", examine.schema(path)),
-            Result("I-43", "the database file and its references are sound", examine.integrity(path)),
+            Result("I-19", "events and receipts cannot be changed: the schema is whole", examine.schema(place)),
+            Result("I-43", "the database file and its references are sound", examine.integrity(place)),
         ]
     return sorted(found, key=lambda r: r.id)
 

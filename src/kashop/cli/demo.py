@@ -14,8 +14,7 @@ from kashop.catalog import writes as catalog_writes
 from kashop.catalog.types import ProductDraft
 from kashop.cli import admin, demo_gateways, demo_goods, frame, serve, show
 from kashop.cli.init import OWNER
-from kashop.db import Reader, Tx, migrate
-from kashop.db.sqlite import SqliteDb
+from kashop.db import Reader, Tx, engine, migrate
 from kashop.flows import gateways, login, restock, settings
 from kashop.flows.found import Charter, found
 from kashop.inventory import reads as inventory
@@ -71,9 +70,9 @@ def demo(*, data: Path, host: str | None, port: int | None, no_serve: bool, with
 
 async def _is_founded(config: Config) -> bool:
     """Whether a shop was made there in whole: a making that was interrupted is begun again."""
-    if not config.database.exists() or migrate.scripts()[0].stem in migrate.pending(config.database):
+    if not engine.exists(config.place) or migrate.scripts()[0].stem in migrate.pending(config.place):
         return False
-    db = await SqliteDb.open(config.database, SystemClock(), readers=1)
+    db = await engine.open_db(config.place, SystemClock(), readers=1)
     try:
         return await db.read(vault.find_root, "keyfile") is not None
     finally:

@@ -12,8 +12,9 @@ import rich_click as click
 from kashop.cli import ailments, frame, show
 from kashop.cli.ailments import Finding
 from kashop.lib import logs
-from kashop.lib.errors import Refusal, Unavailable
+from kashop.lib.errors import Refusal
 from kashop.settings.config import Config
+from kashop.shop import require
 
 LEVELS = {"ok": "ok  ", "note": "note", "mend": "MEND"}
 
@@ -29,12 +30,11 @@ def doctor(ctx: click.Context, *, data: Path, is_json: bool, fix: bool, online: 
     Versions, files, permissions, disk, addresses, migrations, jobs, gateways, plugins. `kashop check` looks at the shop itself.
     """
     config = frame.configured(data)
-    if not config.database.exists():
-        raise Unavailable("There is no shop in {data}: make one with `kashop init --data {data}`.", data=config.data)
+    require(config)
     logs.configure(config.log_format, "error")
     if fix:
         ailments.mend(config)
-    findings = [f for look in ailments.WITHOUT_SHOP for f in _careful(look, config)]
+    findings = [f for look in ailments.without_shop(config) for f in _careful(look, config)]
     try:
         findings += frame.run(data, lambda shop: ailments.of_shop(shop, online=online))
     except Refusal as refusal:

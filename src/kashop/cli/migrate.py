@@ -5,10 +5,11 @@ from pathlib import Path
 import rich_click as click
 
 from kashop.cli import frame, show
+from kashop.db import Place
 from kashop.db import migrate as migrations
 from kashop.db.locks import ServerLock
 from kashop.lib import logs
-from kashop.lib.errors import Unavailable
+from kashop.shop import require
 
 
 @click.command()
@@ -19,9 +20,8 @@ def migrate(ctx: click.Context, *, data: Path, is_json: bool, check: bool) -> No
     """Bring the database to this program's schema. The server does this by itself when it starts."""
     config = frame.configured(data)
     logs.configure(config.log_format, "warning")
-    if not config.database.exists():
-        raise Unavailable("There is no shop in {data}: make one with `kashop init --data {data}`.", data=config.data)
-    todo = migrations.pending(config.database) if check else _applied(config.data, config.database)
+    require(config)
+    todo = migrations.pending(config.place) if check else _applied(config.data, config.place)
     if is_json:
         show.as_json({"pending" if check else "applied": todo})
     else:
@@ -31,10 +31,10 @@ def migrate(ctx: click.Context, *, data: Path, is_json: bool, check: bool) -> No
         ctx.exit(1)
 
 
-def _applied(data: Path, database: Path) -> list[str]:
+def _applied(data: Path, place: Place) -> list[str]:
     lock = ServerLock(data)
     lock.take()
     try:
-        return migrations.apply(database)
+        return migrations.apply(place)
     finally:
         lock.release()

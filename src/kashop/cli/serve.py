@@ -19,7 +19,7 @@ from kashop.cli import frame, show
 from kashop.lib import fence
 from kashop.lib.errors import Unavailable
 from kashop.settings.config import Config
-from kashop.shop import Shop
+from kashop.shop import Shop, require
 from kashop.web.admission import Admission
 from kashop.web.arrivals import Arrivals
 from kashop.web.connections import Connections, most_connections, most_files, most_unopened
@@ -58,8 +58,7 @@ def serve(*, data: Path, host: str | None, port: int | None, no_web: bool, no_jo
     if no_web and no_jobs:
         raise click.UsageError("--no-web and --no-jobs leave nothing to do.")
     config = frame.configured(data, host=host, port=port)
-    if not config.database.exists():
-        raise Unavailable("There is no shop in {data}: make one with `kashop init --data {data}`.", data=config.data)
+    require(config)
     work(config, with_web=not no_web, with_jobs=not no_jobs, safe_mode=safe_mode)
 
 

@@ -12,8 +12,9 @@ import uvloop
 
 from kashop.cli import frame, show
 from kashop.lib import logs
-from kashop.lib.errors import Conflict, Invalid, Unavailable
+from kashop.lib.errors import Conflict, Invalid
 from kashop.settings.config import Config
+from kashop.shop import require
 from kashop.stress import curve, figures, plan
 from kashop.stress.figures import Figures, Spread
 from kashop.stress.plan import Plan
@@ -83,8 +84,7 @@ def stress(ctx: click.Context, /, *, data: Path, is_json: bool, report: Path, no
     keeps = None if no_report else report
     if keeps is not None and not keeps.absolute().parent.is_dir():
         raise Invalid.of("report", "There is no folder {folder}.", folder=keeps.absolute().parent)
-    if not config.database.exists():
-        raise Unavailable("There is no shop in {data}: make one with `kashop init --data {data}`.", data=config.data)
+    require(config)
     wanted, folder, notes = _prepared(config, **given)
     if not is_json:
         for note in notes:

@@ -5,9 +5,13 @@ writer's thread inside a savepoint of a group commit, sees one `now`, and may be
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-__all__ = ["Db", "Reader", "Tx"]
+__all__ = ["Db", "Place", "Reader", "Tx"]
+
+Place = Path | str
+"""Where a database is: a SQLite file, or the address of a PostgreSQL, which may hold a password."""
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -58,6 +62,9 @@ class Tx(Reader, Protocol):
 
 class Db(Protocol):
     """Runs units of work."""
+
+    has_nodes: bool
+    """Whether other servers may work on the same database."""
 
     async def read(self, fn: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a look."""

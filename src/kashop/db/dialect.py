@@ -1,11 +1,13 @@
 """The few words in which the engines differ, and how a migration file is cut into statements.
 
+A statement is written once, with `:name` parameters; what only one engine wants rides in it as a hint, `/*+skip_locked*/`.
 A migration is SQL in the common subset with `{pk}` and `{bytes}` for types. `-- only: sqlite` or `-- only: postgres` above a
 statement keeps it to one engine; `-- room: x` above a table says which room alone changes it.
 """
 
 import re
 import sqlite3
+from functools import lru_cache
 
 WORDS = {
     "sqlite": {"{pk}": "INTEGER PRIMARY KEY", "{bytes}": "BLOB"},
@@ -15,6 +17,18 @@ WORDS = {
 _ONLY = re.compile(r"^-- only: (\w+)$", re.M)
 _TABLE_END = re.compile(r"\)\s*;\s*$")
 _INTEGER = re.compile(r"\bBIGINT\b")
+
+
+_PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
+_RETURNING = re.compile(r"/\*\+returning (\w+)\*/")
+
+
+@lru_cache(maxsize=4096)
+def for_postgres(sql: str) -> bytes:
+    """A statement as psycopg takes it. LIKE there minds capitals, here it never did."""
+    text = _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
+    text = _RETURNING.sub(r"RETURNING \1", text.replace("/*+skip_locked*/", "FOR UPDATE SKIP LOCKED"))
+    return text.replace(" LIKE ", " ILIKE ").encode()
 
 
 def statements(script: str, engine: str) -> list[str]:

@@ -1,6 +1,6 @@
-"""A look at the SQLite file itself: is it sound, has it the schema that the migrations make, which library reads it.
+"""A look at the database itself: is it sound, has it the schema that the migrations make, which library reads it.
 
-Always true: it opens read-only, so it never writes and never checkpoints, beside a running server too.
+Always true: a file is opened read-only, so it is never written or checkpointed, beside a running server too.
 """
 
 import fcntl
@@ -13,7 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from kashop.db import Reader, dialect, migrate
+from kashop.db import Place, Reader, dialect, migrate
+from kashop.db.engine import postgres
 from kashop.db.units import SqliteTx
 
 _SCHEMA = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
@@ -37,9 +38,11 @@ class Settings(msgspec.Struct, frozen=True):
     page_size: int
 
 
-def integrity(path: Path) -> str:
-    """The first flaw of the file or of its foreign keys; empty when it is sound."""
-    with _opened(path) as con:
+def integrity(place: Place) -> str:
+    """The first flaw of the file or of its foreign keys; empty when it is sound. A server sees to its own."""
+    if not isinstance(place, Path):
+        return ""
+    with _opened(place) as con:
         try:
             (verdict,) = con.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict != "ok":
@@ -50,18 +53,20 @@ def integrity(path: Path) -> str:
     return f"{orphan[0]} row {orphan[1]} points into {orphan[2]}, where nothing is" if orphan else ""
 
 
-def schema(path: Path) -> str:
+def schema(place: Place) -> str:
     """The first table, index or trigger that is not as the migrations make it; empty when all are.
 
     Triggers are among them: they are what keeps events and receipts from being changed (I-19).
     """
+    if not isinstance(place, Path):
+        return str(postgres("postgres_schema").flaw(place, migrate.texts()))
     with sqlite3.connect(":memory:") as fresh:
         for script in migrate.scripts():
             for statement in dialect.statements(script.read_text(encoding="utf-8"), "sqlite"):
                 fresh.execute(statement)
         wanted = dict(fresh.execute(_SCHEMA).fetchall())
     fresh.close()
-    with _opened(path) as con:
+    with _opened(place) as con:
         found = dict(con.execute(_SCHEMA).fetchall())
     for name, sql in wanted.items():
         if name not in found:
@@ -105,27 +110,34 @@ def _holder(fd: int, at: int) -> int:
     return 0 if kind == fcntl.F_UNLCK else int(pid)
 
 
-def has_table(path: Path, name: str) -> bool:
-    """Whether the file has a table: one from an older kashop may lack it. Raises Unreadable."""
+def has_table(place: Place, name: str) -> bool:
+    """Whether there is a table: what an older kashop made may lack it. Raises Unreadable."""
+    if not isinstance(place, Path):
+        return bool(postgres("postgres_schema").has_table(place, name))
     try:
-        with _still(path) as con:
+        with _still(place) as con:
             return con.execute("PRAGMA table_info(" + name + ")").fetchone() is not None
     except sqlite3.DatabaseError as error:
         raise Unreadable(str(error)) from error
 
 
 @contextmanager
-def reading(path: Path, *, is_lenient: bool = False) -> Iterator[Reader]:
-    """One snapshot of the file for looks; beside a server too, and where nothing may be written.
+def reading(place: Place, *, is_lenient: bool = False) -> Iterator[Reader]:
+    """One snapshot for looks; beside a server too, and where nothing may be written.
 
     `is_lenient` reads text that is none (slower), so that a look can say where it stands. Raises Unreadable.
     """
+    now = time.time_ns() // 1_000_000
+    if not isinstance(place, Path):
+        with postgres("postgres_schema").reading(place, now) as db:
+            yield db
+        return
     try:
-        with _still(path) as con:
+        with _still(place) as con:
             if is_lenient:
                 con.text_factory = lambda raw: raw.decode("utf-8", "replace")
             con.execute("BEGIN")
-            yield SqliteTx(con, time.time_ns() // 1_000_000)
+            yield SqliteTx(con, now)
     except sqlite3.DatabaseError as error:
         raise Unreadable(str(error)) from error
 

@@ -1,4 +1,4 @@
-"""Migrations of the SQLite file, through sqlite-utils: forward only, each in its own transaction with the record of it.
+"""Migrations: forward only, each in its own transaction with the record of it; of a SQLite file through sqlite-utils.
 
 A schema that this program does not know (a newer kashop wrote it) refuses to start.
 """
@@ -9,7 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kashop.db import dialect
+from kashop.db import Place, dialect
+from kashop.db.engine import postgres
 from kashop.lib import where
 from kashop.lib.errors import Unavailable
 
@@ -25,15 +26,13 @@ def scripts() -> list[Path]:
     return sorted(where.shipped("migrations").glob("[0-9]*.sql"))
 
 
-def pending(path: Path) -> list[str]:
-    """The names of the migrations that the file at `path` still lacks; changes nothing.
+def pending(place: Place) -> list[str]:
+    """The names of the migrations that a database still lacks; changes nothing.
 
-    Raises Unavailable when the file knows a migration that this program does not.
+    Raises Unavailable when it knows a migration that this program does not, or does not answer.
     """
     names = [script.stem for script in scripts()]
-    if not path.exists():
-        return names
-    applied = _applied(path)
+    applied = _applied(place) if isinstance(place, Path) else postgres("postgres_schema").applied(place)
     if unknown := applied - set(names):
         raise Unavailable(
             "This database was written by a newer kashop (it has {names}): upgrade the program, or restore a backup.",
@@ -42,18 +41,27 @@ def pending(path: Path) -> list[str]:
     return [name for name in names if name not in applied]
 
 
-def apply(path: Path) -> list[str]:
-    """Bring the file at `path` to this program's schema; the names of what was applied. Only while no server runs on it."""
-    todo = pending(path)
-    with closing(sqlite3.connect(path)) as con:
+def apply(place: Place) -> list[str]:
+    """Bring a database to this program's schema; the names of what was applied. A file only while no server runs on it."""
+    todo = pending(place)
+    if not isinstance(place, Path):
+        return list(postgres("postgres_schema").apply(place, texts()))
+    with closing(sqlite3.connect(place)) as con:
         con.execute("PRAGMA journal_mode=WAL")
     if todo:
-        _apply(path)
+        _apply(place)
     return todo
+
+
+def texts() -> dict[str, str]:
+    """Every migration's text by its name, in order."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in scripts()}
 
 
 def _applied(path: Path) -> set[str]:
     """What sqlite-utils has noted. Without sqlite-utils: nearly every start finds nothing to do (decision 0038)."""
+    if not path.exists():
+        return set()
     with closing(sqlite3.connect(path)) as con:
         if not con.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlite_migrations'").fetchone():
             return set()

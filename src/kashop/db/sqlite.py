@@ -9,50 +9,36 @@ unit (promises V-1 to V-6).
 import asyncio
 import sqlite3
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from kashop.db import Reader, Tx, checkpoints
+from kashop.db import Reader, checkpoints
 from kashop.db.checkpoints import Log, Pace
 from kashop.db.connections import Connection, connect
 from kashop.db.glances import Glances, is_to_wait
+from kashop.db.groups import CAREFUL_GROUPS, Done, Groups
 from kashop.db.locks import WriteLock
-from kashop.db.queue import Queue
-from kashop.db.units import Failed, SqliteTx, Undo, Unit, look, run_bare, run_marked
+from kashop.db.units import SqliteTx, Undo, Unit, look, run_bare, run_marked
 from kashop.lib import logs
 from kashop.lib.clock import Clock
-from kashop.lib.errors import Refusal, Unavailable, UnknownOutcome
+from kashop.lib.errors import Unavailable, UnknownOutcome
 
 T = TypeVar("T")
 P = ParamSpec("P")
-
-CAREFUL_GROUPS = 16
-"""After a unit failed that had changed something, so many groups mark where each of their units begins."""
-
-ANSWERS_AT_A_TIME = 16
-"""Answers handed out between two looks of the event loop at everybody else."""
 
 WRITER_CACHE = "PRAGMA cache_size=-16000"
 
 log = logs.get_logger("kashop.db")
 
 
-@dataclass(slots=True)
-class _Unit:
-    fn: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    done: "asyncio.Future[Any]"
-
-
-class SqliteDb:
+class SqliteDb(Groups):
     """The shop's database file. Make one with `await SqliteDb.open(…)`."""
 
+    has_nodes = False
+
     def __init__(self, path: Path, clock: Clock, *, readers: int, pace: Pace | None = None):
+        super().__init__()
         self.path = path
         self._clock = clock
         self._reader_count = readers
@@ -62,19 +48,7 @@ class SqliteDb:
         self._idle: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
         self._readers: list[Connection] = []
         self._glances: Glances | None = None
-        self._queue: Queue[_Unit] = Queue()
-        self._drain: asyncio.Task[None] | None = None
-        self._is_closing = False
-        self.problem = ""
-        """Why the writer takes no units just now; empty when it does."""
-        self.groups = 0
-        self.units = 0
         self._careful = 0
-        self._under_way = 0
-        self._answers: deque[tuple[asyncio.Future[Any], Any]] = deque()
-        self._is_answering = False
-        self._told: list[Callable[[], None]] = []
-        self._watched: list[tuple[Callable[[Reader], Any], Callable[[Any], None]]] = []
 
     @classmethod
     async def open(cls, path: Path, clock: Clock, *, readers: int = 2, pace: Pace | None = None) -> "SqliteDb":
@@ -104,101 +78,28 @@ class SqliteDb:
                     raise
         return await self.read(fn, *args, **kwargs)
 
-    async def write(self, fn: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a change in the next group; returns after its COMMIT. A cancelled caller does not cancel the change."""
-        if self.problem or self._is_closing:
-            raise Unavailable("The shop cannot write just now: {problem}.", problem=self.problem or "it is stopping")
-        unit = _Unit(fn, args, kwargs, asyncio.get_running_loop().create_future())
-        self._queue.put(unit)
-        if self._drain is None or self._drain.done():
-            self._drain = asyncio.create_task(self._drain_groups())
-        return cast(T, await unit.done)  # a caller that is cancelled cancels its answer, which nobody else waits for
-
-    @property
-    def waiting(self) -> int:
-        """How many changes wait for the writer or are under way."""
-        return len(self._queue) + self._under_way
-
     @property
     def is_shared(self) -> bool:
         """Whether another process has been writing within the last second."""
         return self._lock.is_shared
 
-    def after_commit(self, call: Callable[[], None]) -> None:
-        """Call this on the event loop whenever a group was committed."""
-        self._told.append(call)
-
-    def watch(self, look: Callable[[Reader], T], told: Callable[[T], None]) -> None:
-        """Run a look at the end of every group, within it, and tell on the event loop what it saw once that is durable."""
-        self._watched.append((look, told))
-
     async def close(self) -> None:
         """Finish what is queued, checkpoint, and let go of the files."""
-        if self._is_closing:
+        if not await self._finish():
             return
-        self._is_closing = True
-        if self._drain is not None:
-            await self._drain
-        while self._answers:  # noqa: ASYNC110 - they are being handed out
-            await asyncio.sleep(0)
         await self._disconnect()
         self._lock.close()
         log.info("database closed", commits=self.groups, changes=self.units)
 
-    async def _drain_groups(self) -> None:
-        while group := self._queue.take():
-            unknown, self._under_way = False, len(group)
-            seen: list[Any] = []
-            try:
-                assert self._writer is not None
-                answers, seen, *took = await self._writer.run(self._commit_group, [(u.fn, u.args, u.kwargs) for u in group])
-                self._queue.took(len(group), *took)
-            except UnknownOutcome as outcome:
-                log.critical("a commit failed: its outcome is unknown", problem=outcome.text())
-                answers, unknown = [Failed(outcome)] * len(group), True
-            except Exception as error:  # the group was undone as a whole: a full disk, a lock that did not come
-                log.exception("write group failed")
-                refused = Unavailable("The shop cannot write just now: {problem}.", problem=str(error))
-                answers = [Failed(refused)] * len(group)
-            self.groups += 1
-            self.units += len(group)
-            self._under_way = 0
-            if unknown:
-                self.problem = "a commit could not be confirmed"
-            if not unknown:
-                self._tell(seen)
-            self._hand_out([(unit.done, answer) for unit, answer in zip(group, answers, strict=True)])
-            if unknown:
-                await self._recover()
-                continue
-            if self._writer is not None and self._log.is_due(self._writer.total_changes, is_idle=not self._queue):
-                await self._log.copy_back(self._writer)
+    async def _commit(self, group: list[Unit]) -> Done:
+        assert self._writer is not None
+        return await self._writer.run(self._commit_group, group)
 
-    def _hand_out(self, answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
-        """A few at a time, while the writer is at the next group: a page must not wait until all of this one were answered."""
-        self._answers.extend(answers)
-        if not self._is_answering:
-            self._is_answering = True
-            self._hand_out_some()
+    async def _after(self, *, is_idle: bool) -> None:
+        if self._writer is not None and self._log.is_due(self._writer.total_changes, is_idle=is_idle):
+            await self._log.copy_back(self._writer)
 
-    def _hand_out_some(self) -> None:
-        """The last turn of it hands out nothing, so that a group which ends in the turn of another's last few waits its turn."""
-        self._is_answering = bool(self._answers)
-        for _ in range(min(len(self._answers), ANSWERS_AT_A_TIME)):
-            _answer(*self._answers.popleft())
-        if self._is_answering:
-            asyncio.get_running_loop().call_soon(self._hand_out_some)
-
-    def _tell(self, seen: list[Any]) -> None:
-        """Before who waits for the group goes on: whatever he looks at then knows of it."""
-        calls: list[Callable[[], None]] = [partial(told, saw) for (_, told), saw in zip(self._watched, seen, strict=False)]
-        for call in calls + self._told:
-            try:
-                call()
-            except Exception:
-                log.exception("who wanted to know of a commit failed")
-
-    def _commit_group(self, con: sqlite3.Connection, group: list[Unit]) -> tuple[list[Any], list[Any], float, float]:
+    def _commit_group(self, con: sqlite3.Connection, group: list[Unit]) -> Done:
         """On the writer's thread: every unit, then one COMMIT; the answers, what those saw that watch, and how long the units
         and the COMMIT took."""
         started = time.perf_counter()
@@ -239,9 +140,6 @@ class SqliteDb:
     async def _recover(self) -> None:
         """Reopen the writer and commit something small, so that the frames of the failed commit are overwritten and what
         everyone sees is what the log holds. Until that succeeds no unit is taken; readers go on all the while."""
-        refused = Unavailable("The shop cannot write just now: {problem}.", problem=self.problem)
-        for unit in self._queue.drop():
-            _answer(unit.done, Failed(refused))
         attempt = 0
         while not self._is_closing:
             attempt += 1
@@ -295,14 +193,3 @@ class SqliteDb:
         """The last connection to close checkpoints: do that under the lock, like every checkpoint."""
         with self._lock:
             con.close()
-
-
-def _answer(done: "asyncio.Future[Any]", answer: Any) -> None:
-    if done.done():
-        return
-    if isinstance(answer, Failed):
-        done.set_exception(answer.error)
-        if isinstance(answer.error, Refusal):
-            done.exception()  # a caller that went away leaves no "never retrieved" noise
-    else:
-        done.set_result(answer)

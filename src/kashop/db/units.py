@@ -46,12 +46,12 @@ class SqliteTx:
         """The first row, or None."""
         cursor = self._execute(sql, params)
         row = cursor.fetchone()
-        return None if row is None else _maker(sql, cursor, into)(*row)
+        return None if row is None else maker(sql, cursor.description, into)(*row)
 
     def all(self, sql: str, into: type[T], /, **params: Any) -> list[T]:
         """Every row."""
         cursor = self._execute(sql, params)
-        make = _maker(sql, cursor, into)
+        make = maker(sql, cursor.description, into)
         return [make(*row) for row in cursor]
 
     def value(self, sql: str, /, **params: Any) -> Any:
@@ -68,36 +68,36 @@ class SqliteTx:
         try:
             return self._con.execute(sql, params).rowcount
         except OverflowError:
-            raise _too_large() from None
+            raise too_large() from None
 
     def add(self, sql: str, /, **params: Any) -> int:
         """Insert a row whose key the database gives; that key."""
         try:
             return self._con.execute(sql, params).lastrowid or 0
         except OverflowError:
-            raise _too_large() from None
+            raise too_large() from None
 
     def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> int:
         """Run one change for each row of parameters; how many rows were changed."""
         try:
             return self._con.executemany(sql, rows).rowcount
         except OverflowError:
-            raise _too_large() from None
+            raise too_large() from None
 
     def _execute(self, sql: str, params: Mapping[str, Any]) -> sqlite3.Cursor:
         try:
             return self._con.execute(sql, params)
         except OverflowError:
-            raise _too_large() from None
+            raise too_large() from None
 
 
 _checked: set[tuple[str, type]] = set()
 
 
-def _maker(sql: str, cursor: sqlite3.Cursor, into: type[T]) -> Callable[..., T]:
+def maker(sql: str, columns_of: Any, into: type[T]) -> Callable[..., T]:
     """`into`, once its fields are known to be the statement's columns in order."""
     if (sql, into) not in _checked:
-        columns = tuple(c[0] for c in cursor.description)
+        columns = tuple(c[0] for c in columns_of)
         fields = tuple(getattr(into, "__struct_fields__", None) or into.__dataclass_fields__)  # type: ignore[attr-defined]
         if columns != fields:
             raise TypeError(f"{into.__name__} has fields {fields}, the statement has columns {columns}")
@@ -105,7 +105,8 @@ def _maker(sql: str, cursor: sqlite3.Cursor, into: type[T]) -> Callable[..., T]:
     return into
 
 
-def _too_large() -> Invalid:
+def too_large() -> Invalid:
+    """What a number beyond 64 bits is refused with."""
     return Invalid.of("", "A number is too large.")
 
 
@@ -134,7 +135,7 @@ def run_bare(con: sqlite3.Connection, unit: Unit, now: int, kept: dict[str, Any]
             raise
         if con.total_changes != before:
             raise Undo from error
-        return Failed(_tellable(error))
+        return Failed(tellable(error))
 
 
 def run_marked(con: sqlite3.Connection, unit: Unit, now: int, kept: dict[str, Any]) -> Any:
@@ -149,12 +150,12 @@ def run_marked(con: sqlite3.Connection, unit: Unit, now: int, kept: dict[str, An
         con.execute("ROLLBACK TO unit")
         con.execute("RELEASE unit")
         kept.clear()
-        return Failed(_tellable(error))
+        return Failed(tellable(error))
     con.execute("RELEASE unit")
     return answer
 
 
-def _tellable(error: BaseException) -> Exception:
+def tellable(error: BaseException) -> Exception:
     """An error that a Future can carry: no Future takes StopIteration (its waiter would wait for ever), and what is no
     Exception would end the event loop."""
     if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in MACHINE:
@@ -173,7 +174,7 @@ def look(con: sqlite3.Connection, now: int, fn: Callable[..., T], args: Any, kwa
     try:
         return fn(SqliteTx(con, now), *args, **kwargs)
     except (StopIteration, GeneratorExit, KeyboardInterrupt, SystemExit) as error:
-        raise _tellable(error) from error
+        raise tellable(error) from error
     finally:
         if con.in_transaction:
             con.execute("ROLLBACK")

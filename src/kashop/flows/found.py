@@ -12,8 +12,7 @@ from kashop.accounts.passwords import Passwords
 from kashop.accounts.rules import checked_email, checked_password
 from kashop.audit import writes as audit
 from kashop.audit.writes import record
-from kashop.db import Tx, migrate
-from kashop.db.sqlite import SqliteDb
+from kashop.db import Tx, engine, migrate
 from kashop.flows.checkpoint import new_signer
 from kashop.lib.actor import CLI
 from kashop.lib.clock import Clock, SystemClock
@@ -65,11 +64,12 @@ async def found(config: Config, charter: Charter, *, clock: Clock | None = None)
     password_hash = await passwords.hash(checked_password(password, email=charter.owner, field="owner_password"))
     passwords.close()
     _make_directory(config.data)
-    await asyncio.to_thread(migrate.apply, config.database)
-    config.database.chmod(0o600)
+    await asyncio.to_thread(migrate.apply, config.place)
+    if config.file.exists():
+        config.file.chmod(0o600)
     made_key = unseal.create_key_file(config.unseal_key_file)
     secret = unseal.read_key_file(config.unseal_key_file)
-    db = await SqliteDb.open(config.database, clock or SystemClock(), readers=1)
+    db = await engine.open_db(config.place, clock or SystemClock(), readers=1)
     try:
         await db.write(_found, charter, wishes, password_hash, secret)
     finally:

@@ -7,36 +7,35 @@ takes its place, so that a crash in between is mended by the next start.
 import asyncio
 
 from kashop.audit.writes import record
-from kashop.db import Reader, Tx, migrate
+from kashop.db import Reader, Tx, engine, migrate
 from kashop.db.locks import ServerLock
-from kashop.db.sqlite import SqliteDb
 from kashop.flows.vault import Given, WrongSecret
 from kashop.lib.actor import Actor
 from kashop.lib.clock import SystemClock
-from kashop.lib.errors import Conflict, Unavailable
+from kashop.lib.errors import Conflict
 from kashop.settings.config import Config
 from kashop.settings.reads import settings
+from kashop.shop import require
 from kashop.vault import Tampered, keyring, reads, unseal, writes
 from kashop.vault.types import RootCopy
 
 
 def run(config: Config, given: Given, actor: Actor) -> None:
     """Make a new key file for the shop of a data directory. Raises WrongSecret, Conflict, Invalid or Unavailable."""
-    if not config.database.exists():
-        raise Unavailable("There is no shop in {data}: make one with `kashop init --data {data}`.", data=config.data)
+    require(config)
     if config.unseal_key_file.exists():
         raise Conflict("There is a key file at {path}: move it away first.", path=config.unseal_key_file)
     lock = ServerLock(config.data)
     lock.take(config.url)
     try:
-        migrate.apply(config.database)
+        migrate.apply(config.place)
         asyncio.run(_recover(config, given, actor))
     finally:
         lock.release()
 
 
 async def _recover(config: Config, given: Given, actor: Actor) -> None:
-    db = await SqliteDb.open(config.database, SystemClock(), readers=1)
+    db = await engine.open_db(config.place, SystemClock(), readers=1)
     try:
         shop_id, copies = await db.read(_copies, "recovery" if given.recovery else "passphrase")
         root = _root(shop_id, copies, given)

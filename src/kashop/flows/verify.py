@@ -5,34 +5,33 @@ Always true: nothing is changed, no key of the shop is needed, and a file that c
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from kashop.audit.chain import reads as chain
 from kashop.audit.notes import Key, Note
 from kashop.audit.types import Flaw, Head, Verdict
 from kashop.audit.writes import record
-from kashop.db import Tx, examine
+from kashop.db import Place, Tx, examine
 from kashop.db.examine import Unreadable
 from kashop.lib.actor import Actor
 from kashop.shop import Shop
 
 
-def read_chain(path: Path, *, keys: Sequence[Key] = (), outside: Sequence[Note] = ()) -> Verdict:
+def read_chain(place: Place, *, keys: Sequence[Key] = (), outside: Sequence[Note] = ()) -> Verdict:
     """Read it all and say what is found. Raises FileNotFoundError."""
     try:
-        return _read(path, keys, outside, is_lenient=False)
+        return _read(place, keys, outside, is_lenient=False)
     except _Stopped:
         pass
     try:
-        return _read(path, keys, outside, is_lenient=True)
+        return _read(place, keys, outside, is_lenient=True)
     except _Stopped as stopped:
         return Verdict(head=Head(0, b""), flaw=Flaw(stopped.seq, f"from about here the file cannot be read: {stopped}"))
 
 
 async def verify_now(shop: Shop, actor: Actor) -> Verdict:
     """Read this shop's own chain beside its work, on a thread and a connection of its own, and record what was found."""
-    verdict = await asyncio.to_thread(read_chain, shop.config.database)
+    verdict = await asyncio.to_thread(read_chain, shop.config.place)
     await shop.db.write(_record, verdict, actor)
     return verdict
 
@@ -50,11 +49,11 @@ class _Stopped(Exception):
         self.seq = seq
 
 
-def _read(path: Path, keys: Sequence[Key], outside: Sequence[Note], *, is_lenient: bool) -> Verdict:
+def _read(place: Place, keys: Sequence[Key], outside: Sequence[Note], *, is_lenient: bool) -> Verdict:
     read = [0]
     try:
-        has_checkpoints = examine.has_table(path, "audit_checkpoints")
-        with examine.reading(path, is_lenient=is_lenient) as db:
+        has_checkpoints = examine.has_table(place, "audit_checkpoints")
+        with examine.reading(place, is_lenient=is_lenient) as db:
             return chain.verify(db, keys=keys, outside=outside, has_checkpoints=has_checkpoints, told=read.append)
     except Unreadable as error:
         raise _Stopped(read[-1] + 1, str(error)) from error

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from kashop.db import Place
 from kashop.lib.addresses import Network, networks
 from kashop.lib.errors import Invalid
 
@@ -35,6 +36,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     unseal_key_file: Path
     unseal_passphrase: Secret = Secret("")
     """Only from the environment, or from the file that `KASHOP_UNSEAL_PASSPHRASE_FILE` names: never from the data directory."""
+    database: Secret = Secret("")
+    """Where PostgreSQL is, `postgresql://…`, with or without a password; empty for the file in the data directory."""
     log_format: str = "text"
     log_level: str = "info"
     private_networks: tuple[str, ...] = ()
@@ -48,9 +51,19 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return networks(self.private_networks)
 
     @property
-    def database(self) -> Path:
-        """The database file."""
+    def file(self) -> Path:
+        """The database file, which a shop on PostgreSQL does not have."""
         return self.data / "kashop.db"
+
+    @property
+    def moved_file(self) -> Path:
+        """What the file is called once its shop is on PostgreSQL."""
+        return self.data / "kashop.db.moved"
+
+    @property
+    def place(self) -> Place:
+        """Where the database is."""
+        return str(self.database) if self.database else self.file
 
     @property
     def url(self) -> str:
@@ -66,6 +79,7 @@ _NAMES = (
     "trusted_proxies",
     "unseal_key_file",
     "unseal_passphrase",
+    "database",
     "log_format",
     "log_level",
     "private_networks",
@@ -137,6 +151,8 @@ def _checked(config: Config) -> Config:
         raise Invalid.of("port", "Write a port from 1 to 65535.")
     if config.base_url and not config.base_url.startswith(("http://", "https://")):
         raise Invalid.of("base_url", "Write an address that begins with https:// or http://.")
+    if config.database and not config.database.startswith(("postgresql://", "postgres://")):
+        raise Invalid.of("database", "Write an address that begins with postgresql://.")
     if config.log_format not in ("text", "json"):
         raise Invalid.of("log_format", "Write text or json.")
     for name, listed in (("trusted_proxies", config.trusted_proxies), ("private_networks", config.private_networks)):

@@ -89,11 +89,11 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
 
 def original(config: Config) -> Original:
     """Read the merchant's shop, beside its server too. Raises Unavailable."""
-    if todo := migrate.pending(config.database):
+    if todo := migrate.pending(config.place):
         raise Unavailable(
             "The database lacks {names}: run `kashop migrate --data {data}`.", names=", ".join(todo), data=config.data
         )
-    with examine.reading(config.database) as db:
+    with examine.reading(config.place) as db:
         return _read(db)
 
 

@@ -1,0 +1,148 @@
+"""The schema on PostgreSQL: which migrations it has, bringing it up to date, and what is not as they make it.
+
+Always true: each migration runs in one transaction with the record of it, which whoever else applies it waits for.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+import psycopg
+from psycopg import errors
+
+from kashop.db import dialect
+from kashop.db.postgres_units import Con, PostgresTx, adapt, said
+from kashop.lib.errors import Unavailable
+
+_RECORD = "CREATE TABLE IF NOT EXISTS kashop_migrations (name TEXT PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())"
+
+_SHAPE = """
+    SELECT c.relname || '.' || a.attname, format_type(a.atttypid, a.atttypmod) || ' ' || a.attnotnull
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema()
+    UNION ALL
+    SELECT tgrelid::regclass || '.' || tgname, pg_get_triggerdef(t.oid) || CAST(tgenabled AS TEXT)
+    FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+    WHERE NOT tgisinternal AND c.relnamespace = current_schema()::regnamespace
+    UNION ALL
+    SELECT proname, prosrc FROM pg_proc WHERE pronamespace = current_schema()::regnamespace
+    UNION ALL
+    SELECT conrelid::regclass || '.' || conname, pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE connamespace = current_schema()::regnamespace"""
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Con]:
+    """A connection that commits each statement. Raises Unavailable when the server does not answer."""
+    try:
+        con: Con = psycopg.connect(address, autocommit=True, connect_timeout=10)
+    except psycopg.OperationalError as error:
+        raise Unavailable("The database does not answer: {problem}.", problem=said(error)) from None
+    adapt(con)
+    with con:
+        yield con
+
+
+def applied(address: str) -> set[str]:
+    """The names of the migrations that were applied; none where there is no shop."""
+    with connected(address) as con:
+        return _applied(con)
+
+
+def _applied(con: Con) -> set[str]:
+    try:
+        return {str(name) for (name,) in con.execute("SELECT name FROM kashop_migrations")}
+    except errors.UndefinedTable:
+        return set()
+
+
+def apply(address: str, scripts: dict[str, str]) -> list[str]:
+    """Apply what is missing of the migrations by name, in order; what this call applied."""
+    done: list[str] = []
+    with connected(address) as con:
+        try:
+            con.execute(_RECORD)
+        except (errors.UniqueViolation, errors.DuplicateTable):  # another node made it in this very moment
+            con.execute(_RECORD)
+        for name, script in scripts.items():
+            with con.transaction():
+                sql = "INSERT INTO kashop_migrations (name) VALUES (%(name)s) ON CONFLICT DO NOTHING"
+                if con.execute(sql, {"name": name}).rowcount:
+                    for statement in dialect.statements(script, "postgres"):
+                        con.execute(statement.encode())
+                    done.append(name)
+    return done
+
+
+def flaw(address: str, scripts: dict[str, str]) -> str:
+    """The first column, index, constraint, trigger or function that is not as the migrations make it; empty when all are."""
+    with connected(address) as con:
+        found = _shape(con)
+        con.execute("BEGIN")
+        try:
+            con.execute("CREATE SCHEMA kashop_as_it_should_be")
+            con.execute("SET LOCAL search_path TO kashop_as_it_should_be")
+            for script in scripts.values():
+                for statement in dialect.statements(script, "postgres"):
+                    con.execute(statement.encode())
+            wanted = _shape(con)
+        finally:
+            con.execute("ROLLBACK")
+    for name, made in wanted.items():
+        if name not in found:
+            return f"{name} is missing"
+        if found[name] != made:
+            return f"{name} was changed"
+    return ""
+
+
+def _shape(con: Con) -> dict[str, str]:
+    (schema,) = con.execute("SELECT current_schema()").fetchone() or ("",)
+    return {_bare(name, schema): _bare(how, schema) for name, how in con.execute(_SHAPE.encode())}
+
+
+def _bare(text: str, schema: str) -> str:
+    return text.replace(f"{schema}.", "")
+
+
+@contextmanager
+def reading(address: str, now: int) -> Iterator[PostgresTx]:
+    """One snapshot for looks."""
+    with connected(address) as con:
+        con.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield PostgresTx(con, now)
+        con.execute("ROLLBACK")
+
+
+class Server(msgspec.Struct, frozen=True):
+    """How a server keeps a shop."""
+
+    version: str
+    size: int
+    fsync: str
+    synchronous_commit: str
+    encoding: str
+    is_standby: bool
+    is_encrypted: bool
+    is_local: bool
+    is_superuser: bool
+
+
+def server(address: str) -> Server:
+    """Look at the server. Raises Unavailable when it does not answer."""
+    sql = """SELECT current_setting('server_version'), pg_database_size(current_database()), current_setting('fsync'),
+               current_setting('synchronous_commit'), current_setting('server_encoding'), pg_is_in_recovery(),
+               COALESCE((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), FALSE),
+               inet_client_addr() IS NULL OR inet_client_addr() = inet_server_addr(),
+               (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)"""
+    with connected(address) as con:
+        return Server(*(con.execute(sql).fetchone() or ()))
+
+
+def has_table(address: str, name: str) -> bool:
+    """Whether there is a table."""
+    with connected(address) as con:
+        row = con.execute("SELECT to_regclass(%(name)s) IS NOT NULL", {"name": name}).fetchone()
+        return bool(row and row[0])

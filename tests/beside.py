@@ -1,0 +1,90 @@
+"""A shop's database as another process, a thief or a fault gets at it: beside the shop, and past its rules."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from kashop.db import Place
+from kashop.db.dialect import for_postgres
+from kashop.db.postgres_units import adapt
+
+
+def rows(place: Place, sql: str, **values: object) -> list[tuple[Any, ...]]:
+    """What is committed."""
+    return _run(place, sql, values).fetchall()
+
+
+def value(place: Place, sql: str, **values: object) -> Any:
+    """The first column of the first row."""
+    return rows(place, sql, **values)[0][0]
+
+
+def change(place: Place, *statements: str, past: tuple[str, ...] = (), **values: object) -> int:
+    """Change it, each statement at once; how many rows the last one did. `past` names triggers of SQLite that are in the way;
+    on the other engine then none is heard."""
+    count = 0
+    for statement in statements:
+        count = _run(place, statement, values, past).rowcount
+    return count
+
+
+def row_counts(place: Place) -> dict[str, int]:
+    """How many rows every table has: the witness that a refused request left nothing behind."""
+    tables = (
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_stat%'"
+        if isinstance(place, Path)
+        else "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+    )
+    names = [name for (name,) in rows(place, tables)]
+    return dict(rows(place, " UNION ALL ".join(f"SELECT '{name}', COUNT(*) FROM {name}" for name in names)))
+
+
+def columns(place: Place, table: str) -> list[str]:
+    """A table's columns, by name."""
+    if isinstance(place, Path):
+        return [row[1] for row in rows(place, f"PRAGMA table_info({table})")]
+    sql = "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = :table"
+    return [name for (name,) in rows(place, sql, table=table)]
+
+
+def poison(place: Place, table: str, *, only: str = "") -> None:
+    """From now on any update of a table, or of the rows that `only` says of, fails."""
+    if isinstance(place, Path):
+        when = f"WHEN {only}" if only else ""
+        change(place, f"CREATE TRIGGER poison BEFORE UPDATE ON {table} {when} BEGIN SELECT RAISE(ABORT, 'poisoned'); END")
+        return
+    body = "BEGIN RAISE EXCEPTION 'poisoned'; END"
+    change(place, f"CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$")
+    when = f"WHEN ({only})" if only else ""
+    change(place, f"CREATE TRIGGER poison BEFORE UPDATE ON {table} FOR EACH ROW {when} EXECUTE FUNCTION poison()")
+
+
+class _Answer:
+    """What a statement gave, its connection closed."""
+
+    def __init__(self, cursor: Any, *, has_rows: bool):
+        self.rowcount: int = cursor.rowcount
+        self._rows = cursor.fetchall() if has_rows else []
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return self._rows
+
+
+def _run(place: Place, sql: str, values: dict[str, object], past: tuple[str, ...] = ()) -> _Answer:
+    if isinstance(place, Path):
+        con = sqlite3.connect(place, timeout=20, isolation_level=None)
+        try:
+            for trigger in past:
+                con.execute(f"DROP TRIGGER IF EXISTS {trigger}")
+            cursor = con.execute(sql, values)
+            return _Answer(cursor, has_rows=cursor.description is not None)
+        finally:
+            con.close()
+    with psycopg.connect(place, autocommit=True) as server:
+        adapt(server)
+        if past:
+            server.execute("SET session_replication_role = replica")
+        answer = server.execute(for_postgres(sql), values or None) if values else server.execute(sql.encode())
+        return _Answer(answer, has_rows=answer.description is not None)

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from kashop.db.queue import Work, doing
-from kashop.jobs import writes
+from kashop.jobs import turns, writes
 from kashop.jobs.schedule import SCHEDULE, Job
 from kashop.lib.clock import MINUTE
 from kashop.lib.errors import Refusal, Unavailable
@@ -24,11 +25,12 @@ class Runner:
         self._noted: dict[str, int] = {}
         self._first: asyncio.Task[None] | None = None
         self._at_work: set[str] = set()
+        self._node = turns.node_name()
         self._bell = AsyncIOScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
         self.last_run: dict[str, int] = {}
-        """When each job last ended well, milliseconds UTC."""
+        """When each job last ended well here, or was seen in another node's hands; milliseconds UTC."""
 
     def start(self) -> None:
         """Begin; every job runs once at once."""
@@ -67,9 +69,11 @@ class Runner:
             self._at_work.discard(job.name)
 
     async def _run(self, job: Job) -> None:
-        shop, started_at, problem, done = self._shop, self._shop.clock.now(), "", 0
+        shop, started_at, problem, done, is_ours = self._shop, self._shop.clock.now(), "", 0, False
         try:
-            done = await job.work(shop)
+            async with turns.turn(shop, job.name, self._node) if not job.is_everywhere else nullcontext(True) as is_ours:
+                if is_ours:
+                    done = await job.work(shop)
             self.last_run[job.name] = shop.clock.now()
         except Refusal as refusal:
             problem = refusal.text()
@@ -77,6 +81,8 @@ class Runner:
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
             shop.log.exception("job failed", job=job.name)
+        if not is_ours and not problem:
+            return
         if done or problem or started_at >= self._noted.get(job.name, 0) + NOTE_EVERY:
             self._noted[job.name] = started_at
             try:

@@ -10,3 +10,16 @@ def note_run(tx: Tx, job: str, *, started_at: int, done: int, problem: str) -> N
              ON CONFLICT (job) DO UPDATE SET started_at = excluded.started_at, ended_at = excluded.ended_at,
                done = excluded.done, problem = excluded.problem"""
     tx.run(sql, job=job, started_at=started_at, now=tx.now, done=done, problem=problem[:500])
+
+
+def take_turn(tx: Tx, job: str, *, node: str, until: int) -> bool:
+    """Have a job's turn until a moment, or for longer; whether nobody else has it."""
+    sql = """INSERT INTO job_turns (job, node, until) VALUES (:job, :node, :until)
+             ON CONFLICT (job) DO UPDATE SET node = excluded.node, until = excluded.until
+             WHERE job_turns.node = excluded.node OR job_turns.until <= :now"""
+    return tx.run(sql, job=job, node=node, until=until, now=tx.now) == 1
+
+
+def give_back_turn(tx: Tx, job: str, *, node: str) -> None:
+    """Let any node have it next."""
+    tx.run("UPDATE job_turns SET until = 0 WHERE job = :job AND node = :node", job=job, node=node)

@@ -29,6 +29,7 @@ COMMANDS = {
     "check": "Look for anything that must never be: stock, orders, money, seals.",
     "doctor": "Look for anything about this installation that should be mended.",
     "stress": "A flash crowd on a throw-away copy of this shop, and the proof of what came of it.",
+    "move": "From the file to PostgreSQL.",
     "migrate": "Bring the database to this program's schema.",
     "version": "Which kashop, Python and SQLite this is.",
 }

@@ -4,6 +4,7 @@ Always true: it never touches a shop that is not a practice shop; run again, it 
 """
 
 import asyncio
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -133,7 +134,7 @@ def _on_shelf(goods: demo_goods.Goods, category_id: int) -> ProductDraft:
 async def _welcome(shop: Shop) -> str:
     owner = await shop.db.read(admin.first_owner)
     link = await login.make_login_link(shop, owner.staff_id, CLI)
-    base = shop.base_url
+    base, folder = shop.base_url, shlex.quote(str(shop.config.data))
     return "\n".join(
         (
             "",
@@ -142,7 +143,7 @@ async def _welcome(shop: Shop) -> str:
             f"  Storefront 店铺      {base}/",
             f"  Panel 后台           {base}/admin",
             f"  Owner log-in 登录    {link}",
-            f"                       (once, within ten minutes; another: kashop admin link --data {shop.config.data})",
+            f"                       (once, within ten minutes; another: kashop admin link --data {folder})",
             "",
             "  Nothing here is real: the cashier takes no money. Ctrl-C ends it.",
             "",

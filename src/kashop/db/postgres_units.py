@@ -14,7 +14,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper, NumericLoader
 
 from kashop.db.dialect import for_postgres
-from kashop.db.units import Failed, Undo, Unit, maker, tellable, too_large
+from kashop.db.units import Failed, Looks, Undo, Unit, tellable, too_large
 from kashop.lib import logs
 from kashop.lib.errors import Invalid, Unavailable
 
@@ -56,7 +56,7 @@ def adapt(context: AdaptContext) -> None:
     context.adapters.register_loader("numeric", _Whole)
 
 
-class PostgresTx:
+class PostgresTx(Looks):
     """A Reader and Tx over one connection; lives for one unit of work on the thread that has the connection."""
 
     __slots__ = ("_con", "has_changed", "kept", "now")
@@ -66,27 +66,6 @@ class PostgresTx:
         self.now = now
         self.kept: dict[str, Any] = {} if kept is None else kept
         self.has_changed = False
-
-    def one(self, sql: str, into: type[T], /, **params: Any) -> T | None:
-        """The first row, or None."""
-        cursor = self._execute(sql, params)
-        row = cursor.fetchone()
-        return None if row is None else maker(sql, cursor.description, into)(*row)
-
-    def all(self, sql: str, into: type[T], /, **params: Any) -> list[T]:
-        """Every row."""
-        cursor = self._execute(sql, params)
-        make = maker(sql, cursor.description, into)
-        return [make(*row) for row in cursor]
-
-    def value(self, sql: str, /, **params: Any) -> Any:
-        """The first column of the first row, or None."""
-        row = self._execute(sql, params).fetchone()
-        return None if row is None else row[0]
-
-    def values(self, sql: str, /, **params: Any) -> list[Any]:
-        """The first column of every row."""
-        return [row[0] for row in self._execute(sql, params)]
 
     def run(self, sql: str, /, **params: Any) -> int:
         """Change rows; how many were."""

@@ -32,15 +32,13 @@ MACHINE = frozenset(
 log = logs.get_logger("kashop.db")
 
 
-class SqliteTx:
-    """A Reader and Tx over one connection; lives for one unit of work on that connection's thread."""
+class Looks:
+    """What every engine's unit looks with, by its own way to run a statement."""
 
-    __slots__ = ("_con", "kept", "now")
+    __slots__ = ()
 
-    def __init__(self, con: sqlite3.Connection, now: int, kept: dict[str, Any] | None = None):
-        self._con = con
-        self.now = now
-        self.kept: dict[str, Any] = {} if kept is None else kept
+    def _execute(self, sql: str, params: Mapping[str, Any]) -> Any:
+        raise NotImplementedError
 
     def one(self, sql: str, into: type[T], /, **params: Any) -> T | None:
         """The first row, or None."""
@@ -62,6 +60,17 @@ class SqliteTx:
     def values(self, sql: str, /, **params: Any) -> list[Any]:
         """The first column of every row."""
         return [row[0] for row in self._execute(sql, params)]
+
+
+class SqliteTx(Looks):
+    """A Reader and Tx over one connection; lives for one unit of work on that connection's thread."""
+
+    __slots__ = ("_con", "kept", "now")
+
+    def __init__(self, con: sqlite3.Connection, now: int, kept: dict[str, Any] | None = None):
+        self._con = con
+        self.now = now
+        self.kept: dict[str, Any] = {} if kept is None else kept
 
     def run(self, sql: str, /, **params: Any) -> int:
         """Change rows; how many were."""

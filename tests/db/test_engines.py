@@ -13,6 +13,7 @@ from kashop.db.groups import Groups
 from kashop.lib.clock import SystemClock
 from kashop.lib.errors import Invalid
 from kashop.settings.reads import Stored
+from tests.db.units import add, slugs
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -25,18 +26,6 @@ async def db(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Gr
     db = await engine.open_db(place, SystemClock())
     yield db
     await db.close()
-
-
-def add(tx: Tx, slug: str, *, then: type[BaseException] | None = None) -> int:
-    sql = "INSERT INTO categories (slug, name) VALUES (:slug, 'x') RETURNING category_id"
-    category_id = int(tx.value(sql, slug=slug))
-    if then:
-        raise then(slug)
-    return category_id
-
-
-def slugs(db: Reader) -> list[str]:
-    return db.values("SELECT slug FROM categories ORDER BY slug")
 
 
 async def test_units_that_wait_share_a_commit(db: Groups) -> None:

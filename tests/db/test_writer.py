@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from kashop.db import Reader, Tx, migrate
+from kashop.db import Tx, migrate
 from kashop.db.connections import Connection
 from kashop.db.locks import ServerLock, WriteLock
 from kashop.db.sqlite import SqliteDb
 from kashop.lib.clock import SystemClock
 from kashop.lib.errors import Unavailable
+from tests.db.units import add, slugs
 
 
 @pytest.fixture
@@ -26,18 +27,6 @@ async def db(tmp_path: Path) -> AsyncIterator[SqliteDb]:
     db = await SqliteDb.open(tmp_path / "kashop.db", SystemClock())
     yield db
     await db.close()
-
-
-def add(tx: Tx, slug: str, *, then: type[BaseException] | None = None) -> int:
-    sql = "INSERT INTO categories (slug, name) VALUES (:slug, 'x') RETURNING category_id"
-    category_id = int(tx.value(sql, slug=slug))
-    if then:
-        raise then(slug)
-    return category_id
-
-
-def slugs(db: Reader) -> list[str]:
-    return db.values("SELECT slug FROM categories ORDER BY slug")
 
 
 async def test_the_file_is_durable_and_in_order(db: SqliteDb) -> None:

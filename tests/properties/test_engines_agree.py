@@ -25,7 +25,6 @@ from tests import beside
 from tests.cast import config
 from tests.postgres import Shops
 from tests.properties.acts import ACTS, LIKELY, WANTS
-from tests.properties.looks import furnish
 from tests.properties.machine import Histories
 from tests.properties.test_histories import CALM
 
@@ -175,18 +174,6 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def epay() -> Iterator[EpaySimulator]:
-    with EpaySimulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def template(data: Path, epay: EpaySimulator) -> Path:
-    asyncio.run(furnish(data, epay))
-    return data
-
-
-@pytest.fixture
 def like(template: Path, postgres: Shops) -> Iterator[str]:
     """The same shop on the server."""
     name = postgres.make()
@@ -209,6 +196,7 @@ def tell(template: Path, epay: EpaySimulator, shops: Shops, like: str, *, histor
     run_state_machine_as_test(lambda: Recorded(template, epay, shops, like), settings=chosen)
 
 
+@pytest.mark.drill  # it still differs now and then, by what goes on at once: issue E is open for it
 def test_i50_both_engines_end_alike(template: Path, epay: EpaySimulator, postgres: Shops, like: str) -> None:
     tell(template, epay, postgres, like, histories=5, steps=40, is_known=True)
 

@@ -1,7 +1,5 @@
 """Random histories against a model (promises, M1). A failure prints the steps; `make drill` tells many more."""
 
-import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,23 +7,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from kashop.plugins.kit.simulators.epay import EpaySimulator
-from tests.properties.looks import furnish
 from tests.properties.machine import Histories
 
 CALM = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-
-
-@pytest.fixture
-def epay() -> Iterator[EpaySimulator]:
-    with EpaySimulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def template(data: Path, epay: EpaySimulator) -> Path:
-    """A shop with goods and a gateway; each history begins with a copy."""
-    asyncio.run(furnish(data, epay))
-    return data
 
 
 def tell(template: Path, epay: EpaySimulator, *, histories: int, steps: int) -> None:

@@ -1,6 +1,10 @@
 """Migrations: forward only, and never against a newer shop."""
 
+import contextlib
+import fcntl
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,39 @@ def test_applied_once(tmp_path: Path) -> None:
     strict = con.execute("SELECT name FROM pragma_table_list WHERE type = 'table' AND strict = 0 AND schema = 'main'").fetchall()
     assert {name for (name,) in strict} <= {"sqlite_schema", "sqlite_sequence", "_sqlite_migrations"}
     con.close()
+
+
+def applied_by_two(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What two that apply at once end with, each having looked before the other began to change."""
+    both, looked = threading.Barrier(2), migrate.pending
+
+    def pending(place: Path) -> list[str]:
+        todo = looked(place)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(timeout=0.3)  # in vain, when only one is let in
+        return todo
+
+    monkeypatch.setattr(migrate, "pending", pending)
+
+    def apply() -> object:
+        try:
+            return migrate.apply(path)
+        except sqlite3.OperationalError as error:
+            return error
+
+    with ThreadPoolExecutor(2) as pool:
+        return [work.result() for work in [pool.submit(apply) for _ in range(2)]]
+
+
+def test_of_two_at_once_one_applies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [p.stem for p in migrate.scripts()]
+    assert sorted(applied_by_two(tmp_path / "kashop.db", monkeypatch), key=str) == [names, []]
+
+
+def test_control_without_the_lock_two_get_into_each_others_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "flock", lambda fd, operation: None)
+    ended = applied_by_two(tmp_path / "kashop.db", monkeypatch)
+    assert any(isinstance(end, sqlite3.OperationalError) for end in ended), ended
 
 
 def test_a_newer_shop_is_refused(tmp_path: Path) -> None:

@@ -96,6 +96,7 @@ def test_the_key_file_is_private_and_never_overwritten(tmp_path) -> None:
     assert not unseal.create_key_file(path)
     assert unseal.read_key_file(path) == first
     assert path.stat().st_mode & 0o777 == 0o400
+    assert [p.name for p in path.parent.iterdir()] == ["unseal.key"]
     path.chmod(0o600)
     path.write_bytes(b"short")
     with pytest.raises(Unavailable, match="32 bytes"):

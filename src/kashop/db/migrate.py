@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kashop.db import Place, dialect
 from kashop.db.engine import postgres
+from kashop.db.locks import WriteLock
 from kashop.lib import where
 from kashop.lib.errors import Unavailable
 
@@ -42,14 +43,19 @@ def pending(place: Place) -> list[str]:
 
 
 def apply(place: Place) -> list[str]:
-    """Bring a database to this program's schema; the names of what was applied. A file only while no server runs on it."""
-    todo = pending(place)
+    """Bring a database to this program's schema; the names of what was applied. A file only while no server runs on it.
+
+    Of several processes at once, one does it and the others find it done.
+    """
     if not isinstance(place, Path):
+        pending(place)
         return list(postgres("postgres_schema").apply(place, texts()))
-    with closing(sqlite3.connect(place)) as con:
-        con.execute("PRAGMA journal_mode=WAL")
-    if todo:
-        _apply(place)
+    with closing(WriteLock(place.parent)) as lock, lock:
+        todo = pending(place)
+        with closing(sqlite3.connect(place)) as con:
+            con.execute("PRAGMA journal_mode=WAL")
+        if todo:
+            _apply(place)
     return todo
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import msgspec
 from argon2.low_level import Type, hash_secret_raw
@@ -38,16 +39,17 @@ class Stretch(msgspec.Struct, frozen=True):
 
 
 def create_key_file(path: Path) -> bool:
-    """Write a fresh key unless one is there; whether it was written."""
+    """Write a fresh key unless one is there; whether it was written. Whoever sees the file sees all of it, after a crash too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
-    except FileExistsError:
-        return False
-    with os.fdopen(fd, "wb") as file:
-        file.write(random(KEY_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
+    with NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.") as draft:
+        draft.write(random(KEY_BYTES))
+        draft.flush()
+        os.fchmod(draft.fileno(), 0o400)
+        os.fsync(draft.fileno())
+        try:
+            os.link(draft.name, path)
+        except FileExistsError:
+            return False
     _sync_folder(path)
     return True
 

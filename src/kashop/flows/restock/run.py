@@ -179,6 +179,7 @@ class Run:
     def _prepare(self, reading: Iterator[tuple[int, stockfile.Row]]) -> list[_Prepared]:
         """The next good rows; what is not good is noted."""
         chunk: list[_Prepared] = []
+        size = self._chunk.size  # which the chunk that is shelved meanwhile may change
         for file, row in reading:
             self.notes.read += 1
             problem, cost = self._problem(row)
@@ -195,7 +196,7 @@ class Run:
                 self.notes.reject(file, row.number, "duplicate_in_file")
                 continue
             chunk.append(_Prepared(file, row.number, row.code, fingerprint, cost, row.expires or ""))
-            if len(chunk) >= self._chunk.size:
+            if len(chunk) >= size:
                 break
         return chunk
 

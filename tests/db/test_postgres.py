@@ -8,19 +8,24 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from kashop.db import Reader, Tx, examine, migrate, postgres
+from kashop.db import Reader, Tx, examine, migrate, postgres, postgres_links
 from kashop.db.postgres import PostgresDb
 from kashop.lib.clock import SystemClock
 from kashop.lib.errors import Invalid, Unavailable, UnknownOutcome
 from tests.postgres import Shops
 
 
-@pytest.fixture
-def address(postgres: Shops) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def migrated(postgres: Shops) -> str:
     name = postgres.make()
-    address = postgres.address(name)
-    migrate.apply(address)
-    yield address
+    migrate.apply(postgres.address(name))
+    return name
+
+
+@pytest.fixture
+def address(postgres: Shops, migrated: str) -> Iterator[str]:
+    name = postgres.make(like=migrated)
+    yield postgres.address(name)
     postgres.drop(name)
 
 
@@ -110,7 +115,7 @@ async def test_control_without_the_turn_what_one_counts_is_lost(address: str, mo
 
 
 async def test_a_node_that_hangs_in_its_turn_is_ended(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres, "LONGEST_MS", 200)
+    monkeypatch.setattr(postgres_links, "LONGEST_MS", 200)
     async with node(address) as one, node(address) as other:
         assert one._writer is not None
         one._writer.execute(postgres.TURN)  # and then nothing more

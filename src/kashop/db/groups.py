@@ -24,6 +24,8 @@ P = ParamSpec("P")
 CAREFUL_GROUPS = 16
 """After a unit failed that had changed something, so many groups mark where each of their units begins."""
 
+AWAY = "the database does not answer"
+
 ANSWERS_AT_A_TIME = 16
 """Answers handed out between two looks of the event loop at everybody else."""
 
@@ -31,6 +33,10 @@ Done = tuple[list[Any], list[Any], float, float]
 """Of a group: its units' answers, what those saw that watch, the seconds of the units, and of the commit."""
 
 log = logs.get_logger("kashop.db")
+
+
+class Unreachable(Unavailable):
+    """Nothing of a group stays, and no other would fare better until there is a way to the database again."""
 
 
 @dataclass(slots=True)
@@ -64,7 +70,7 @@ class Groups(ABC):
 
     @abstractmethod
     async def _recover(self) -> None:
-        """After an unknown outcome: come back only when the engine writes again, or is being closed."""
+        """After an unknown outcome, or Unreachable: come back only when the engine writes again, or is being closed."""
 
     async def _after(self, *, is_idle: bool) -> None:  # noqa: B027 - an engine may have nothing to do then
         """Called after a group was answered; `is_idle` says that nothing waits."""
@@ -105,14 +111,19 @@ class Groups(ABC):
 
     async def _drain_groups(self) -> None:
         while group := self._queue.take():
-            unknown, self._under_way = False, len(group)
+            self._under_way = len(group)
             seen: list[Any] = []
             try:
                 answers, seen, *took = await self._commit([(u.fn, u.args, u.kwargs) for u in group])
                 self._queue.took(len(group), *took)
             except UnknownOutcome as outcome:
                 log.critical("a commit failed: its outcome is unknown", problem=outcome.text())
-                answers, unknown = [Failed(outcome)] * len(group), True
+                answers = [Failed(outcome)] * len(group)
+                self.problem = "a commit could not be confirmed"
+            except Unreachable as away:
+                log.critical("the database cannot be reached", problem=away.text())
+                answers = [Failed(away)] * len(group)
+                self.problem = AWAY
             except Exception as error:  # the group was undone as a whole: a full disk, a lock that did not come
                 log.exception("write group failed")
                 refused = Unavailable("The shop cannot write just now: {problem}.", problem=str(error))
@@ -120,12 +131,10 @@ class Groups(ABC):
             self.groups += 1
             self.units += len(group)
             self._under_way = 0
-            if unknown:
-                self.problem = "a commit could not be confirmed"
-            else:
+            if not self.problem:
                 self._tell(seen)
             self._hand_out([(unit.done, answer) for unit, answer in zip(group, answers, strict=True)])
-            if unknown:
+            if self.problem:
                 self._refuse_waiting()
                 await self._recover()
             else:

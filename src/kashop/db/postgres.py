@@ -3,7 +3,7 @@
 Always true: of all nodes one writes at a time, in the turn of a row that each group locks first, so that a change finds what it
 would find on SQLite: everything before it, and nobody beside it (docs/decisions/0042). An answer is given only after its COMMIT;
 a group that another transaction stood in the way of, or whose connection was lost before COMMIT, is run again; a lost answer to
-COMMIT is an unknown outcome.
+COMMIT, or one with a warning that no standby has it, is an unknown outcome.
 """
 
 import asyncio
@@ -13,11 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg
-from psycopg_pool import ConnectionPool
+from psycopg import errors
+from psycopg_pool import PoolTimeout
 
-from kashop.db import Reader
-from kashop.db.groups import CAREFUL_GROUPS, Done, Groups
-from kashop.db.postgres_units import AGAIN, LOST, MACHINE, Con, PostgresTx, adapt, look, run_bare, run_marked, said
+from kashop.db import Reader, postgres_links
+from kashop.db.groups import AWAY, CAREFUL_GROUPS, Done, Groups, Unreachable
+from kashop.db.postgres_units import AGAIN, LOST, MACHINE, Con, PostgresTx, look, run_bare, run_marked, said
 from kashop.db.units import Undo, Unit
 from kashop.lib import logs
 from kashop.lib.clock import Clock
@@ -27,20 +28,18 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 TRIES = 5
-"""How often a group is run at most: another time after a conflict or a lost connection, when nothing of it stays."""
-
-LONGEST_MS = 30_000
-"""A session that does nothing for so long within its transaction is ended by the server: its node hangs, and others wait."""
+"""How often a group is run at most that others stood in the way of, or a look whose connection was lost."""
 
 TURN = b"BEGIN; SELECT version FROM versions WHERE name = 'writer' FOR UPDATE"
 
-KEPT_ALIVE: dict[str, Any] = {
-    "keepalives": 1,
-    "keepalives_idle": 15,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "connect_timeout": 10,
-}
+CONFIRMED = b"UPDATE versions SET version = version WHERE name = 'writer'"
+"""A change that changes nothing: once its COMMIT is confirmed, so is everything that was committed before it."""
+
+RETRY_SECONDS = 0.2
+"""Between two tries to reach a server that writes."""
+
+PATIENCE = 10.0
+"""Seconds that a group, or a look, waits for a server that takes it: as long as a planned change of the primary lasts."""
 
 log = logs.get_logger("kashop.db")
 
@@ -57,10 +56,8 @@ class PostgresDb(Groups):
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="kashop-write")
         self._writer: Con | None = None
         self._careful = 0
-        how = {**KEPT_ALIVE, "autocommit": True}
-        self._readers: ConnectionPool[Con] = ConnectionPool(
-            address, kwargs=how, configure=adapt, min_size=1, max_size=readers, open=False, timeout=10
-        )
+        self._warnings = postgres_links.Warnings()
+        self._readers = postgres_links.readers(address, readers)
 
     @classmethod
     async def open(cls, address: str, clock: Clock, *, readers: int = 4) -> "PostgresDb":
@@ -79,21 +76,33 @@ class PostgresDb(Groups):
         """Run a look in one snapshot on a reader's thread; another time when its connection was lost."""
         if self._is_closing:
             raise Unavailable("The shop is stopping. Please try again in a moment.")
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, self._look, fn, args, kwargs))
+        until = time.monotonic() + PATIENCE
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(loop.run_in_executor(self._threads, self._look, until, fn, args, kwargs))
 
     async def glance(self, fn: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a look of a few rows; the way to a server is too long for the loop."""
         return await self.read(fn, *args, **kwargs)
 
-    def _look(self, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
-        for tries in range(TRIES):
+    def _look(self, until: float, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
+        tries, is_over = 0, False
+        while not is_over:
             try:
-                with self._readers.connection() as con:
+                left = max(until - time.monotonic(), 0.05)
+                with self._readers.connection(timeout=min(left, postgres_links.RECONNECT_SECONDS)) as con:
                     return look(con, self._clock.now(), fn, args, kwargs)
+            except PoolTimeout as error:
+                problem, is_over = said(error), time.monotonic() >= until
+                continue
+            except errors.QueryCanceled as error:  # the server lets nobody ask for so long: it would not another time
+                problem, is_over = said(error), True
             except LOST as error:
-                log.warning("a look failed", problem=said(error), tries=tries + 1)
-                refused = Unavailable("The shop cannot read just now: {problem}.", problem=said(error))
-        raise refused
+                self._readers.drain()  # what this connection met, the others will
+                problem, tries = said(error), tries + 1
+                is_over = tries == TRIES
+                log.warning("a look lost its connection", problem=problem, tries=tries)
+        log.error("a look failed", problem=problem)
+        raise Unavailable("The shop cannot read just now: {problem}.", problem=AWAY)
 
     @property
     def is_shared(self) -> bool:
@@ -114,20 +123,26 @@ class PostgresDb(Groups):
         return await asyncio.get_running_loop().run_in_executor(self._writing, self._commit_group, group)
 
     def _commit_group(self, group: list[Unit]) -> Done:
-        for tries in range(TRIES):
+        """Again, and again: a planned change of the primary is a pause for buyers, and not an error."""
+        conflicts, until = 0, time.monotonic() + PATIENCE
+        while True:
             try:
                 return self._commit_once(group)
             except AGAIN as error:
-                log.info("a group is run again", problem=said(error), tries=tries + 1)
+                conflicts += 1
+                log.info("a group is run again", problem=said(error), tries=conflicts)
+                if conflicts == TRIES:
+                    raise Unavailable("The shop cannot write just now: {problem}.", problem=said(error)) from error
             except MACHINE as error:
-                log.warning("the writer lost its connection", problem=said(error), tries=tries + 1)
+                log.warning("the writer lost its connection", problem=said(error))
                 self._disconnect()
-                time.sleep(0.05 * 2**tries)
-        raise Unavailable("The shop cannot write just now: {problem}.", problem="the database does not answer")
+                if self._is_closing or time.monotonic() >= until:
+                    raise Unreachable("The shop cannot write just now: {problem}.", problem=AWAY) from error
+                time.sleep(RETRY_SECONDS)
 
     def _commit_once(self, group: list[Unit]) -> Done:
         """On the writer's thread: the turn, every unit, then one COMMIT."""
-        con = self._writer = self._writer or self._connected()
+        con = self._writer = self._writer or postgres_links.writer(self._address, self._warnings)
         started = time.perf_counter()
         try:
             con.execute(TURN)
@@ -138,18 +153,26 @@ class PostgresDb(Groups):
                 con.execute("ROLLBACK")
             raise
         done = time.perf_counter()
+        self._confirm(con)
+        return answers, seen, done - started, time.perf_counter() - done
+
+    def _confirm(self, con: Con) -> None:
+        """COMMIT. A warning beside its answer says that somebody ended the wait for the standby: the primary alone has it."""
+        self._warnings.clear()
         try:
             said_so = con.execute("COMMIT").statusmessage
+            problem = " ".join(self._warnings)
         except AGAIN:
             raise
         except psycopg.Error as error:
+            problem, said_so = said(error), ""
+        if problem:
             raise UnknownOutcome(
                 "The shop could not confirm this change ({problem}). Retry with the same key to learn its outcome.",
-                problem=said(error),
-            ) from error
+                problem=problem,
+            )
         if said_so != "COMMIT":
             raise RuntimeError(f"the server answered {said_so} to COMMIT")
-        return answers, seen, done - started, time.perf_counter() - done
 
     def _run_group(self, con: Con, group: list[Unit]) -> tuple[list[Any], dict[str, Any]]:
         """Every unit's answer; with savepoints only where one failed lately that had changed something, as on SQLite."""
@@ -166,33 +189,29 @@ class PostgresDb(Groups):
         return [run_marked(con, unit, self._clock.now(), kept) for unit in group], kept
 
     async def _recover(self) -> None:
+        """Until a change is confirmed: a server that can be reached need not be one that writes, or has its standby."""
         attempt = 0
         while not self._is_closing:
             attempt += 1
             try:
-                await asyncio.get_running_loop().run_in_executor(self._writing, self._reconnect)
+                await asyncio.get_running_loop().run_in_executor(self._writing, self._try_to_write)
                 self.problem = ""
                 log.warning("the writer works again", attempt=attempt)
                 return
-            except psycopg.Error as error:
+            except (psycopg.Error, UnknownOutcome) as error:
                 log.error("the writer does not work yet", attempt=attempt, error=said(error))
-                await asyncio.sleep(min(0.1 * 2**attempt, 5))
+                await asyncio.sleep(RETRY_SECONDS)
 
-    def _reconnect(self) -> None:
+    def _try_to_write(self) -> None:
         self._disconnect()
         self._connect()
+        assert self._writer is not None
+        self._writer.execute(b"BEGIN")
+        self._writer.execute(CONFIRMED)
+        self._confirm(self._writer)
 
     def _connect(self) -> None:
-        self._writer = self._connected()
-
-    def _connected(self) -> Con:
-        con: Con = psycopg.connect(self._address, autocommit=True, **KEPT_ALIVE)
-        adapt(con)
-        con.execute(f"SET idle_in_transaction_session_timeout = {LONGEST_MS}")
-        row = con.execute("SHOW synchronous_commit").fetchone()
-        if row is not None and row[0] == "off":
-            con.execute("SET synchronous_commit = on")
-        return con
+        self._writer = postgres_links.writer(self._address, self._warnings)
 
     def _disconnect(self) -> None:
         writer, self._writer = self._writer, None

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import errors
 
 from kashop.db import dialect
+from kashop.db.postgres_links import way
 from kashop.db.postgres_units import Con, PostgresTx, adapt, said
 from kashop.lib.errors import Unavailable
 
@@ -37,7 +38,7 @@ _SHAPE = """
 def connected(address: str) -> Iterator[Con]:
     """A connection that commits each statement. Raises Unavailable when the server does not answer."""
     try:
-        con: Con = psycopg.connect(address, autocommit=True, connect_timeout=10)
+        con: Con = psycopg.connect(way(address), autocommit=True)
     except psycopg.OperationalError as error:
         raise Unavailable("The database does not answer: {problem}.", problem=said(error)) from None
     adapt(con)

@@ -82,6 +82,7 @@ ALLOWED = {
     "payments/statements/reads.py": DAY,
     "payments/refunding/reads.py ahead": FEW,
     "payments/differences/reads.py count_open": "sorts what is open",
+    "payments/differences/reads.py stated_meanwhile": "sorts what is open",
     "payments/writes.py odd_cents": "takes away what is over, each once",
     "notices/reads.py": "notices are kept for a limited time",
     "notices/writes.py": "notices are kept for a limited time",

@@ -42,6 +42,7 @@ class Statement:
     function: str
     unit: str
     sql: str | None
+    method: str = ""
 
     @property
     def at(self) -> str:
@@ -151,13 +152,13 @@ def _in_function(function: ast.FunctionDef | ast.AsyncFunctionDef, constants: Bo
                     unit = units.get(name) or ("Tx" if name == "tx" else "Reader")
                     for line, sql in _resolve(first, local, constants):
                         unused.pop((first.id if isinstance(first, ast.Name) else "", line), None)
-                        last = Statement(file, node.lineno, room_of(file), function.name, unit, sql)
+                        last = Statement(file, node.lineno, room_of(file), function.name, unit, sql, method)
                         yield last
     # A literal that one branch binds and a later one binds again is run as well.
     if last is not None:
         for (_, line), text in unused.items():
             if text is not None and _SQL_TEXT.match(text):
-                yield Statement(file, line, last.room, last.function, last.unit, text)
+                yield Statement(file, line, last.room, last.function, last.unit, text, last.method)
 
 
 def _annotation(argument: ast.arg) -> str:

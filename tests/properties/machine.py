@@ -54,6 +54,9 @@ class Histories(Refunding, RuleBasedStateMachine):
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run(work)
 
+    async def all_at_once(self, works: list[Coroutine[Any, Any, T]]) -> list[T]:
+        return await asyncio.gather(*works)
+
     def number(self) -> int:
         self.serial += 1
         return self.serial
@@ -220,11 +223,8 @@ class Histories(Refunding, RuleBasedStateMachine):
         """The gateway calls back, so many times at once."""
         query = notice(attempt_no, txn, amount, method, key=self.epay.key)
         expected = {self.model.settle(attempt_no, txn, amount, method) for _ in range(times)}
-
-        async def all_at_once() -> set[int]:
-            return {a.status for a in await asyncio.gather(*(call_back(self.shop, query) for _ in range(times)))}
-
-        assert self.run(all_at_once()) == ({400} if "refused" in expected else {200})
+        answers = self.run(self.all_at_once([call_back(self.shop, query) for _ in range(times)]))
+        assert {answer.status for answer in answers} == ({400} if "refused" in expected else {200})
 
     def tell_lies(self, pick: int, flaw: str) -> None:
         attempt = self.payable[pick % len(self.payable)].attempts[-1]

@@ -77,6 +77,13 @@ class ModelOrder:
         """What was paid and did not go back."""
         return self.paid - self.refunded
 
+    @property
+    def keeps_what_it_should(self) -> bool:
+        """Its price once it was paid, and less than that when it went back; else nothing."""
+        if self.status == "refunded":
+            return self.kept < self.total
+        return self.kept == (self.total if self.status in PAID else 0)
+
     def put_mismatch(self, txn: str) -> None:
         """A payment that does not fit; the first stands for those that follow."""
         self.mismatch = self.mismatch if "mismatch" in self.desk else txn
@@ -200,8 +207,7 @@ class Model:
                 line.held = []
         if receipt.back == receipt.amount and order.mismatch == txn:
             order.desk.discard("mismatch")
-        due = order.total if order.status in PAID else 0
-        if order.kept == due or (order.status == "refunded" and order.kept < due):
+        if order.keeps_what_it_should:
             order.desk -= UNFIT
 
     def _find(self, order: ModelOrder, *, is_ahead: bool = False) -> None:

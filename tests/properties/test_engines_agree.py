@@ -8,16 +8,16 @@ import asyncio
 import json
 import re
 import shutil
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
-from kashop.db import Place, examine, moving
+from kashop.db import Place, examine
 from kashop.flows import attempts, desk
 from kashop.jobs import schedule
 from kashop.plugins.kit.simulators.epay import EpaySimulator
@@ -29,6 +29,8 @@ from tests.properties.machine import Histories
 from tests.properties.test_histories import CALM
 
 pytestmark = pytest.mark.sqlite
+
+T = TypeVar("T")
 
 RANDOM = frozenset(
     {"sealed", "wrapped", "salt", "hash", "prev_hash", "personal_hash", "token_hash", "request_digest", "key_hash"}
@@ -100,7 +102,14 @@ def canonical(place: Place) -> dict[str, list[tuple[Any, ...]]]:
     return found
 
 
-class Recorded(Histories):
+class OneByOne(Histories):
+    """What is to happen at once happens one after another: who is first is chance, and makes it another history."""
+
+    async def all_at_once(self, works: list[Coroutine[Any, Any, T]]) -> list[T]:
+        return [await work for work in works]
+
+
+class Recorded(OneByOne):
     """Tells a history to a file, and at its end to a server."""
 
     def __init__(self, template: Path, epay: EpaySimulator, shops: Shops, like: str):
@@ -131,7 +140,7 @@ class Recorded(Histories):
             super().teardown()
 
     def _tell_again(self, wanted: dict[str, list[tuple[Any, ...]]]) -> None:
-        twin = Histories(self._template, self.epay)
+        twin = OneByOne(self._template, self.epay)
         twin.data.joinpath("kashop.db").unlink()
         name = self._shops.lend(twin.data, like=self._like)
         try:
@@ -171,15 +180,6 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "_all", in_turn)
     for flow in (attempts, desk):
         monkeypatch.setattr(flow, "asyncio", InTurn())
-
-
-@pytest.fixture
-def like(template: Path, postgres: Shops) -> Iterator[str]:
-    """The same shop on the server."""
-    name = postgres.make()
-    moving.copy(config(template).file, postgres.address(name), lambda *_: None)
-    yield name
-    postgres.drop(name)
 
 
 def tell(template: Path, epay: EpaySimulator, shops: Shops, like: str, *, histories: int, steps: int, is_known: bool) -> None:

@@ -90,7 +90,7 @@ def permissions(db: Reader, role: str) -> frozenset[str]:
 def sessions_of(db: Reader, staff_id: int) -> list[Session]:
     """Where a member of staff is logged in, the latest first."""
     sql = """SELECT session_hash, staff_id, csrf_token, created_at, seen_at, expires_at, ip, user_agent
-             FROM sessions WHERE staff_id = :staff_id ORDER BY seen_at DESC LIMIT 50"""
+             FROM sessions WHERE staff_id = :staff_id ORDER BY seen_at DESC, session_hash LIMIT 50"""
     return db.all(sql, Session, staff_id=staff_id)
 
 

@@ -76,7 +76,7 @@ def low_stock(db: Reader, *, limit: int = 20) -> list[LowStock]:
              WHERE p.is_hidden = 0 AND s.is_hidden = 0 AND p.delivery = 'auto'
              GROUP BY p.product_id, p.name, s.name, s.sku_code, s.low_stock_line
              HAVING COALESCE(SUM(c.free), 0) <= s.low_stock_line
-             ORDER BY free, p.product_id LIMIT :limit"""
+             ORDER BY free, p.product_id, s.sku_code LIMIT :limit"""
     return db.all(sql, LowStock, limit=limit)
 
 

@@ -67,7 +67,8 @@ def count_held(db: Reader, line_id: int) -> int:
 def undone_batches_held(db: Reader, line_id: int) -> list[int]:
     """The batches that were undone while a line held some of their codes."""
     sql = """SELECT DISTINCT c.batch_id FROM codes c JOIN batches b ON b.batch_id = c.batch_id
-             WHERE c.line_id = :line_id AND c.status = 'held' AND b.status = 'undone'"""
+             WHERE c.line_id = :line_id AND c.status = 'held' AND b.status = 'undone'
+             ORDER BY c.batch_id"""
     return db.values(sql, line_id=line_id)
 
 

@@ -117,7 +117,7 @@ def find_replay(db: Reader, scope: str, key_hash: bytes) -> Replay | None:
 def due(db: Reader, *, limit: int) -> list[int]:
     """Unpaid orders whose deadline has passed, longest overdue first."""
     sql = """SELECT order_id FROM orders WHERE status = 'pending' AND expires_at <= :now
-             ORDER BY expires_at LIMIT :limit"""
+             ORDER BY expires_at, order_id LIMIT :limit"""
     return db.values(sql, now=db.now, limit=limit)
 
 
@@ -133,7 +133,7 @@ def undelivered(db: Reader, before: int, *, limit: int) -> list[int]:
              WHERE o.status IN ('paid', 'delivering') AND o.status = 'delivering' AND o.paid_at <= :before
                AND EXISTS (SELECT 1 FROM order_lines l
                            WHERE l.order_id = o.order_id AND l.delivery = 'auto' AND l.delivered < l.quantity)
-             ORDER BY paid_at LIMIT :limit"""
+             ORDER BY paid_at, order_id LIMIT :limit"""
     return db.values(sql, before=before, limit=limit)
 
 

@@ -79,14 +79,14 @@ def attempts(db: Reader, order_id: int) -> list[Attempt]:
 def due_queries(db: Reader, *, limit: int) -> list[int]:
     """Attempts whose gateway should be asked now, longest waiting first."""
     sql = """SELECT attempt_id FROM attempts WHERE next_query_at IS NOT NULL AND next_query_at <= :now
-             ORDER BY next_query_at LIMIT :limit"""
+             ORDER BY next_query_at, attempt_id LIMIT :limit"""
     return db.values(sql, now=db.now, limit=limit)
 
 
 def due_closes(db: Reader, *, limit: int) -> list[int]:
     """Attempts whose gateway should be told now that they are closed, longest waiting first."""
     sql = """SELECT attempt_id FROM attempts WHERE next_close_at IS NOT NULL AND next_close_at <= :now
-             ORDER BY next_close_at LIMIT :limit"""
+             ORDER BY next_close_at, attempt_id LIMIT :limit"""
     return db.values(sql, now=db.now, limit=limit)
 
 
@@ -220,5 +220,6 @@ def unread_callbacks(db: Reader, received_before: int, *, limit: int) -> list[Ca
     """Callbacks that were stored but never judged, because the process died between the two; oldest first."""
     sql = """SELECT callback_id, gateway_name, gateway_id, received_at, method, query, headers, body, ip, verdict, reason,
                attempt_id
-             FROM callbacks WHERE verdict = 'new' AND received_at < :before ORDER BY received_at LIMIT :limit"""
+             FROM callbacks WHERE verdict = 'new' AND received_at < :before
+             ORDER BY received_at, callback_id LIMIT :limit"""
     return db.all(sql, Callback, before=received_before, limit=limit)

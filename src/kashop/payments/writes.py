@@ -296,7 +296,7 @@ def forget_callbacks(tx: Tx, *, rejected_before: int, before: int, limit: int) -
     """Drop callbacks past their keeping; how many."""
     sql = """DELETE FROM callbacks WHERE callback_id IN (
                SELECT callback_id FROM callbacks WHERE verdict = :verdict AND received_at < :before
-               ORDER BY received_at LIMIT :limit)"""
+               ORDER BY received_at, callback_id LIMIT :limit)"""
     dropped = 0
     for verdict in reads.verdicts(tx):  # each is a run of the index by age
         if verdict == "new":

@@ -234,7 +234,8 @@ def droppable_keys(db: Reader, before: int) -> list[ImportKey]:
     sql = """SELECT i.import_key_id, i.name, i.public_key, i.sealed, i.created_at, i.retired_at FROM import_keys i
              WHERE i.sealed IS NOT NULL AND i.retired_at < :before
                AND NOT EXISTS (SELECT 1 FROM sealed_batches b
-                               WHERE b.import_key_id = i.import_key_id AND b.status IN ('held', 'waiting'))"""
+                               WHERE b.import_key_id = i.import_key_id AND b.status IN ('held', 'waiting'))
+             ORDER BY i.import_key_id"""
     return db.all(sql, ImportKey, before=before)
 
 

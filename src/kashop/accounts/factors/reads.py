@@ -51,7 +51,7 @@ def open_alerts(db: Reader, *, staff_id: int | None = None, limit: int = 20) -> 
     sql = """SELECT l.alert_id, l.staff_id, a.email, l.kind, l.ip, l.user_agent, l.created_at
              FROM login_alerts l JOIN staff a ON a.staff_id = l.staff_id
              WHERE l.dismissed_at IS NULL AND (CAST(:staff_id AS BIGINT) IS NULL OR l.staff_id = :staff_id)
-             ORDER BY l.created_at DESC LIMIT :limit"""
+             ORDER BY l.created_at DESC, l.alert_id DESC LIMIT :limit"""
     return db.all(sql, Alert, staff_id=staff_id, limit=limit)
 
 

@@ -68,7 +68,8 @@ def not_seen(db: Reader, day: Day, statement_id: int) -> list[int]:
     """The open differences of a day's lines, or of there being none, that its newest statement does not show."""
     sql = """SELECT difference_id FROM differences
              WHERE gateway_id = :gateway_id AND day = :day AND closed_at IS NULL
-               AND kind NOT IN ('receipt_missing', 'refund_missing') AND (seen_in IS NULL OR seen_in <> :statement_id)"""
+               AND kind NOT IN ('receipt_missing', 'refund_missing') AND (seen_in IS NULL OR seen_in <> :statement_id)
+             ORDER BY difference_id"""
     return db.values(sql, gateway_id=day.gateway_id, day=day.day, statement_id=statement_id)
 
 
@@ -78,7 +79,8 @@ def stated_meanwhile(db: Reader, gateway_id: int) -> list[int]:
              WHERE d.gateway_id = :gateway_id AND d.closed_at IS NULL AND d.kind IN ('receipt_missing', 'refund_missing')
                AND EXISTS (SELECT 1 FROM statement_lines l JOIN statements s ON s.statement_id = l.statement_id
                            WHERE s.status = 'current' AND ((d.kind = 'receipt_missing' AND l.receipt_id = d.receipt_id)
-                             OR (d.kind = 'refund_missing' AND l.refund_id = d.refund_id)))"""
+                             OR (d.kind = 'refund_missing' AND l.refund_id = d.refund_id)))
+             ORDER BY d.difference_id"""
     return db.values(sql, gateway_id=gateway_id)
 
 
@@ -89,7 +91,7 @@ def recorded_meanwhile(db: Reader, *, limit: int) -> list[Meanwhile]:
              FROM differences d JOIN statement_lines l ON l.line_id = d.line_id
                JOIN receipts r ON r.gateway_id = d.gateway_id AND r.gateway_txn = l.gateway_txn
              WHERE d.closed_at IS NULL AND d.kind IN ('payment_unknown', 'payment_unconfirmed')
-             GROUP BY d.difference_id, l.line_id LIMIT :limit"""
+             GROUP BY d.difference_id, l.line_id ORDER BY d.difference_id, l.line_id LIMIT :limit"""
     found = db.all(sql, Meanwhile, limit=limit)
     sql = """SELECT d.difference_id, l.line_id, MIN(r.receipt_id) AS receipt_id, 1 AS is_same
              FROM differences d JOIN statement_lines l ON l.line_id = d.line_id
@@ -98,7 +100,7 @@ def recorded_meanwhile(db: Reader, *, limit: int) -> list[Meanwhile]:
              WHERE d.closed_at IS NULL AND d.kind IN ('payment_unknown', 'payment_unconfirmed')
                AND NOT EXISTS (SELECT 1 FROM statement_lines x JOIN statements s ON s.statement_id = x.statement_id
                                WHERE x.receipt_id = r.receipt_id AND s.status = 'current')
-             GROUP BY d.difference_id, l.line_id LIMIT :limit"""
+             GROUP BY d.difference_id, l.line_id ORDER BY d.difference_id, l.line_id LIMIT :limit"""
     known = {each.difference_id for each in found}
     return found + [each for each in db.all(sql, Meanwhile, limit=limit) if each.difference_id not in known]
 

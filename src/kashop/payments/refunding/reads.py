@@ -48,7 +48,7 @@ def of_receipt(db: Reader, receipt_id: int) -> list[Refund]:
 def due(db: Reader, *, limit: int) -> list[int]:
     """Refunds whose gateway should be asked now, longest waiting first."""
     sql = """SELECT refund_id FROM refunds WHERE next_try_at IS NOT NULL AND next_try_at <= :now
-             ORDER BY next_try_at LIMIT :limit"""
+             ORDER BY next_try_at, refund_id LIMIT :limit"""
     return db.values(sql, now=db.now, limit=limit)
 
 

@@ -37,14 +37,16 @@ def is_used(db: Reader, gateway_id: int) -> bool:
 def due_days(db: Reader, *, limit: int) -> list[Day]:
     """Days whose vendor should be asked now, longest waiting first."""
     sql = """SELECT gateway_id, day, begins_at, ends_at, status, next_try_at, give_up_at, tries, problem, looked_back_at
-             FROM statement_days WHERE next_try_at IS NOT NULL AND next_try_at <= :now ORDER BY next_try_at, day LIMIT :limit"""
+             FROM statement_days WHERE next_try_at IS NOT NULL AND next_try_at <= :now
+             ORDER BY next_try_at, day, gateway_id LIMIT :limit"""
     return db.all(sql, Day, now=db.now, limit=limit)
 
 
 def unlooked_days(db: Reader, *, limit: int) -> list[Day]:
     """Stated days whose receipts and refunds were not yet held against it, oldest first."""
     sql = """SELECT gateway_id, day, begins_at, ends_at, status, next_try_at, give_up_at, tries, problem, looked_back_at
-             FROM statement_days WHERE looked_back_at IS NULL AND status = 'stated' ORDER BY ends_at LIMIT :limit"""
+             FROM statement_days WHERE looked_back_at IS NULL AND status = 'stated'
+             ORDER BY ends_at, day, gateway_id LIMIT :limit"""
     return db.all(sql, Day, limit=limit)
 
 
@@ -154,7 +156,8 @@ def _of_attempts(db: Reader, statement: Statement, first: int, last: int) -> lis
                    AND s.status = 'current' AND s.day <> :day) THEN 1 ELSE 0 END AS is_stated
              FROM statement_lines l JOIN attempts a ON a.attempt_no = l.attempt_no AND a.gateway_id = :gateway_id
                JOIN receipts r ON r.order_id = a.order_id AND r.attempt_id = a.attempt_id
-             WHERE l.statement_id = :statement_id AND l.number BETWEEN :first AND :last AND l.attempt_no <> ''"""
+             WHERE l.statement_id = :statement_id AND l.number BETWEEN :first AND :last AND l.attempt_no <> ''
+             ORDER BY r.receipt_id"""
     return db.all(sql, OurReceipt, **_of(statement, first, last), day=statement.day, gateway_id=statement.gateway_id)
 
 
@@ -194,7 +197,8 @@ def _loose_receipts(db: Reader, day: Day) -> list[OurReceipt]:
              FROM receipts r JOIN attempts a ON a.attempt_id = r.attempt_id
              WHERE r.gateway_id = :gateway_id AND r.received_at >= :begins AND r.received_at < :ends
                AND NOT EXISTS (SELECT 1 FROM statement_lines x JOIN statements s ON s.statement_id = x.statement_id
-                               WHERE x.receipt_id = r.receipt_id AND s.status = 'current' AND s.day <> :day)"""
+                               WHERE x.receipt_id = r.receipt_id AND s.status = 'current' AND s.day <> :day)
+             ORDER BY r.receipt_id"""
     begins, ends = day.begins_at - rules.EDGE, day.ends_at + rules.EDGE
     return db.all(sql, OurReceipt, gateway_id=day.gateway_id, begins=begins, ends=ends, day=day.day)
 
@@ -205,7 +209,8 @@ def _loose_refunds(db: Reader, day: Day) -> list[OurRefund]:
              FROM refunds r
              WHERE r.gateway_id = :gateway_id AND r.ended_at >= :begins AND r.ended_at < :ends AND r.status = 'done'
                AND NOT EXISTS (SELECT 1 FROM statement_lines x JOIN statements s ON s.statement_id = x.statement_id
-                               WHERE x.refund_id = r.refund_id AND s.status = 'current' AND s.day <> :day)"""
+                               WHERE x.refund_id = r.refund_id AND s.status = 'current' AND s.day <> :day)
+             ORDER BY r.refund_id"""
     begins, ends = day.begins_at - rules.EDGE, day.ends_at + rules.EDGE
     return db.all(sql, OurRefund, gateway_id=day.gateway_id, begins=begins, ends=ends, day=day.day)
 
@@ -216,7 +221,7 @@ def waiting(db: Reader, gateway_id: int) -> list[OurAttempt]:
                a.currency
              FROM attempts a JOIN orders o ON o.order_id = a.order_id
              WHERE a.gateway_id = :gateway_id AND a.status IN ('open', 'closed') AND a.created_at > :since
-             ORDER BY a.created_at DESC LIMIT 5000"""
+             ORDER BY a.created_at DESC, a.attempt_id DESC LIMIT 5000"""
     return rules.best(db.all(sql, OurAttempt, gateway_id=gateway_id, since=db.now - WAITING_FOR))
 
 

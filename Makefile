@@ -20,6 +20,7 @@ docs:       ## the command line's own help is the reference
 lock:       ## pin anew; writes no download address (needs uv in the environment)
 	$(LOCK) pyproject.toml -o requirements/run.txt
 	$(LOCK) --extra postgres --extra valkey pyproject.toml -c requirements/run.txt -o requirements/postgres.txt
+	$(LOCK) --extra s3 pyproject.toml -c requirements/run.txt -o requirements/s3.txt
 	$(LOCK) pyproject.toml requirements/test.in -c requirements/run.txt -o requirements/test.txt
 	$(LOCK) requirements/build.in -o requirements/build.txt
 vendor:     ## fetch the browser's libraries again from what vendor.lock.json pins

@@ -26,6 +26,7 @@ from kashop.settings import Settings
 from kashop.settings.config import Config
 from kashop.settings.reads import settings as stored_settings
 from kashop.shelf.memory import Shelf
+from kashop.storage import Storage, open_storage
 from kashop.vault import Keyring, Tampered, keyring, unseal
 from kashop.vault import reads as vault
 from kashop.vault.door import Door
@@ -42,6 +43,8 @@ class Shop:
     settings: Settings
     keyring: Keyring
     plugins: Host
+    uploads: Storage
+    """Pictures of products, and what shows payments."""
     limits: Limits
     failures: Failures
     """Which gateway accounts failed lately."""
@@ -94,6 +97,7 @@ class Shop:
             settings, keys = await db.read(_keys, config)
             host = Host.load(config.data, safe_mode=safe_mode)
             host.equip(context_maker(db=db, clock=clock, base_url=config.url))
+            uploads = open_storage(config)
         except BaseException:
             await db.close()
             if lock:
@@ -106,6 +110,7 @@ class Shop:
             settings=settings,
             keyring=keys,
             plugins=host,
+            uploads=uploads,
             limits=Limits(clock),
             failures=Failures(clock),
             shelf=Shelf(db),

@@ -12,13 +12,16 @@ import msgspec
 
 from kashop.audit import reads as audit
 from kashop.audit.types import Head
+from kashop.catalog import reads as catalog
 from kashop.db import Reader, engine, examine, migrate
 from kashop.db.locks import ServerLock
 from kashop.flows import gateways
 from kashop.inventory import reads as inventory
 from kashop.jobs import reads as jobs
 from kashop.jobs.schedule import SCHEDULE
+from kashop.lib import ids
 from kashop.lib.clock import DAY, MINUTE
+from kashop.lib.errors import Unavailable
 from kashop.notices import reads as notices
 from kashop.notices.rules import channels
 from kashop.orders import reads as orders
@@ -202,6 +205,7 @@ async def of_shop(shop: Shop, *, online: bool) -> list[Finding]:
     is_served = ServerLock(shop.config.data).holder() is not None and lock.stat().st_mtime < time.time() - SETTLED
     found = list(await shop.db.read(_in_rows, is_served, shop.settings.flag("shop.practice")))
     found += _plugins(shop)
+    found += await _uploads(shop, online=online)
     for account in await shop.db.read(payments.gateways):
         if account.type not in shop.plugins.gateway_types and account.is_enabled:
             found.append(Finding(f"gateway {account.name}", "mend", f"the plugin of its type {account.type} is not loaded"))
@@ -209,6 +213,27 @@ async def of_shop(shop: Shop, *, online: bool) -> list[Finding]:
             for f in await gateways.test(shop, account.name):
                 found.append(Finding(f"gateway {account.name}", "ok" if f.is_ok else "mend", f"{f.subject} {f.advice}".strip()))
     return found
+
+
+async def _uploads(shop: Shop, *, online: bool) -> list[Finding]:
+    """Where uploaded files lie; online, whether one can be kept there, and whether every picture on sale is there."""
+    place = shop.config.uploads or str(shop.config.data / "uploads")
+    if not online:
+        return [Finding("uploads", "ok", f"in {place} (--online tries it)")]
+    probe = f"doctor-{ids.random_text(16)}.txt"
+    try:
+        await shop.uploads.put(probe, probe.encode())
+        is_kept = await shop.uploads.get(probe) == probe.encode()
+        await shop.uploads.delete(probe)
+        names = {product.image for product in await shop.db.read(catalog.products) if product.image}
+        missing = [name for name in sorted(names) if await shop.uploads.get(name) is None]
+    except Unavailable as problem:
+        return [Finding("uploads", "mend", f"{place}: {problem.text()}")]
+    if not is_kept:
+        return [Finding("uploads", "mend", f"{place} did not give back what it was given")]
+    if missing:
+        return [Finding("uploads", "mend", f"{place} lacks {len(missing)} pictures of products, {missing[0]} first: copy them")]
+    return [Finding("uploads", "ok", f"kept in {place}, with every product's picture")]
 
 
 def _in_rows(db: Reader, is_served: bool, is_practice: bool) -> list[Finding]:

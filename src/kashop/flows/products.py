@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -99,8 +98,13 @@ def sku_drafts(db: Reader, product_id: int) -> list[tuple[int, SkuDraft]]:
 
 
 async def keep_picture(shop: Shop, data: bytes) -> str:
-    """Store a picture drawn anew by us, so that nothing but the picture is left of it; its name. Raises Invalid for `image`."""
-    return await asyncio.to_thread(_keep_picture, shop.config.data / "uploads", data)
+    """Store a picture drawn anew by us, so that nothing but the picture is left of it; its name.
+
+    Raises Invalid for `image`, Unavailable.
+    """
+    name, body = await asyncio.to_thread(_drawn, data)
+    await shop.uploads.put(name, body)
+    return name
 
 
 def _check(draft: ProductDraft, rows: list[SkuRow]) -> None:
@@ -166,7 +170,8 @@ def _of_row(row: SkuRow, invalid: Invalid) -> list[FieldError]:
     ]
 
 
-def _keep_picture(folder: Path, data: bytes) -> str:
+def _drawn(data: bytes) -> tuple[str, bytes]:
+    """A name that says what is in it, and the picture."""
     from PIL import Image, ImageOps, UnidentifiedImageError  # not at start (decision 0038)
 
     try:
@@ -180,12 +185,7 @@ def _keep_picture(folder: Path, data: bytes) -> str:
     out = io.BytesIO()
     drawn.save(out, "WEBP", quality=84, method=4)
     body = out.getvalue()
-    name = hashlib.blake2b(body, digest_size=12).hexdigest() + ".webp"
-    folder.mkdir(exist_ok=True, mode=0o700)
-    part = folder / f".{name}.part"
-    part.write_bytes(body)
-    part.replace(folder / name)
-    return name
+    return hashlib.blake2b(body, digest_size=12).hexdigest() + ".webp", body
 
 
 def _is_clear(picture: "Picture") -> bool:

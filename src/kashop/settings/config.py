@@ -4,6 +4,7 @@ A secret has a `…_FILE` twin; a twin that cannot be read fails loudly.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +39,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Only from the environment, or from the file that `KASHOP_UNSEAL_PASSPHRASE_FILE` names: never from the data directory."""
     database: Secret = Secret("")
     """Where PostgreSQL is, `postgresql://…`, with or without a password; empty for the file in the data directory."""
+    uploads: str = ""
+    """Where uploaded files lie: a folder, `s3://bucket/folder`, or empty for `uploads` in the data directory."""
+    s3_endpoint: str = ""
+    """An object storage that is not Amazon's: `https://…`."""
+    s3_region: str = ""
+    s3_access_key_id: str = ""
+    s3_secret_access_key: Secret = Secret("")
     log_format: str = "text"
     log_level: str = "info"
     private_networks: tuple[str, ...] = ()
@@ -61,6 +69,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.data / "kashop.db.moved"
 
     @property
+    def bucket(self) -> tuple[str, str] | None:
+        """The bucket that uploads lie in, and the folder there; None when they lie on a disk."""
+        named = _BUCKET.fullmatch(self.uploads)
+        return (named["bucket"], named["folder"] or "") if named else None
+
+    @property
     def place(self) -> Place:
         """Where the database is."""
         return str(self.database) if self.database else self.file
@@ -72,6 +86,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.base_url or f"http://{host}:{self.port}"
 
 
+_BUCKET = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<folder>[\w-][\w.-]*(/[\w-][\w.-]*)*))?/?", re.ASCII)
+
 _NAMES = (
     "host",
     "port",
@@ -80,6 +96,11 @@ _NAMES = (
     "unseal_key_file",
     "unseal_passphrase",
     "database",
+    "uploads",
+    "s3_endpoint",
+    "s3_region",
+    "s3_access_key_id",
+    "s3_secret_access_key",
     "log_format",
     "log_level",
     "private_networks",
@@ -153,6 +174,7 @@ def _checked(config: Config) -> Config:
         raise Invalid.of("base_url", "Write an address that begins with https:// or http://.")
     if config.database and not config.database.startswith(("postgresql://", "postgres://")):
         raise Invalid.of("database", "Write an address that begins with postgresql://.")
+    _check_uploads(config)
     if config.log_format not in ("text", "json"):
         raise Invalid.of("log_format", "Write text or json.")
     for name, listed in (("trusted_proxies", config.trusted_proxies), ("private_networks", config.private_networks)):
@@ -164,3 +186,15 @@ def _checked(config: Config) -> Config:
     if config.unseal_key_file.absolute().is_relative_to(config.data):
         raise Invalid.of("unseal_key_file", "The unseal key must stand outside the data directory.")
     return msgspec.structs.replace(config, base_url=config.base_url.rstrip("/"))
+
+
+def _check_uploads(config: Config) -> None:
+    if config.uploads.startswith("s3:"):
+        if _BUCKET.fullmatch(config.uploads) is None:
+            raise Invalid.of("uploads", "Write s3://bucket or s3://bucket/folder.")
+    elif config.uploads and not Path(config.uploads).is_absolute():
+        raise Invalid.of("uploads", "Write a folder's whole path, or s3://bucket/folder.")
+    if config.s3_endpoint and not config.s3_endpoint.startswith(("https://", "http://")):
+        raise Invalid.of("s3_endpoint", "Write an address that begins with https:// or http://.")
+    if bool(config.s3_access_key_id) != bool(config.s3_secret_access_key):
+        raise Invalid.of("s3_access_key_id", "The key's name and its secret go together.")

@@ -4,11 +4,9 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from kashop.db import Place
 from kashop.db.dialect import for_postgres
-from kashop.db.postgres_units import adapt
+from tests.postgres import within
 
 
 def rows(place: Place, sql: str, **values: object) -> list[tuple[Any, ...]]:
@@ -82,9 +80,12 @@ def _run(place: Place, sql: str, values: dict[str, object], past: tuple[str, ...
             return _Answer(cursor, has_rows=cursor.description is not None)
         finally:
             con.close()
-    with psycopg.connect(place, autocommit=True) as server:
-        adapt(server)
+    server = within(place)
+    try:
         if past:
             server.execute("SET session_replication_role = replica")
-        answer = server.execute(for_postgres(sql), values or None) if values else server.execute(sql.encode())
+        answer = server.execute(for_postgres(sql), values) if values else server.execute(sql.encode())
         return _Answer(answer, has_rows=answer.description is not None)
+    finally:
+        if past:
+            server.execute("RESET session_replication_role")

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
@@ -38,6 +39,12 @@ class TestClock:
 
 def config(data: Path) -> Config:
     return load(data, {}, base_url="http://shop.example")
+
+
+def copied(founded: Path, folder: Path) -> Path:
+    """A copy of a founded shop in a folder that is there, its key beside it."""
+    shutil.copy2(founded.with_name("shop.key"), folder / "shop.key")
+    return Path(shutil.copytree(founded, folder / "shop"))
 
 
 async def add_product(shop: Shop, slug: str, *, codes: int = 0, price: int = 1250, **more: object) -> int:

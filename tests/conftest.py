@@ -1,14 +1,15 @@
-"""Fixtures that every room shares: a founded shop in a fresh copy of its data directory.
+"""Fixtures that every room shares: a founded shop in a fresh copy of its data directory, on either engine.
 
-With KASHOP_TEST_ENGINE=postgres each has a database of its own on a real PostgreSQL; what is marked `sqlite`, because it looks
-into the file, is then left out.
+KASHOP_TEST_ENGINE says on which: `sqlite`, as when nothing is said, `postgres`, or `both`, as `./install.sh test` does. On
+PostgreSQL every test runs again that asks for a shop of its own (`data`, `shop` or `new_shop`), each on a database of its own
+on a real server; but for those marked `sqlite`, because they look into the file (docs/decisions/0043).
 """
 
 import asyncio
 import os
-import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,17 @@ from kashop.lib import catalogue
 from kashop.plugins import finders, manifest
 from kashop.shop import Shop
 from kashop.web import assets
-from tests.cast import OWNER, PASSWORD, TestClock, config
+from tests.cast import OWNER, PASSWORD, TestClock, config, copied
 from tests.postgres import Shops, server
 
-ON_POSTGRES = os.environ.get("KASHOP_TEST_ENGINE") == "postgres"
+ENGINES = {"both": ["sqlite", "postgres"], "postgres": ["postgres"]}.get(os.environ.get("KASHOP_TEST_ENGINE", ""), ["sqlite"])
 
-NAME = "database.name"
-"""Where a founded shop on a server says what its database is called."""
+NewShop = Callable[[Path], AbstractContextManager[Path]]
+"""Copies a practice shop into a folder that is there, its key beside it; away with its database after the block."""
 
 SAMPLES = Path(__file__).parent / "stock"
+
+CHARTER = Charter(owner=OWNER, owner_password=PASSWORD, shop_name="测试小店", is_practice=True)
 
 hypothesis.settings.register_profile("shared machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("shared machine")  # how long an example takes says how busy the machine is
@@ -78,51 +81,81 @@ def _remembered(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
     return remembered
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if ON_POSTGRES:
-        for item in items:
-            if item.get_closest_marker("sqlite"):
-                item.add_marker(pytest.mark.skip(reason="it looks into the SQLite file"))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "engine" in metafunc.fixturenames:
+        engines = [pytest.param(name, id=name if name != ENGINES[0] else pytest.HIDDEN_PARAM) for name in ENGINES]
+        metafunc.parametrize("engine", engines, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not for the engines that were asked for."""
+    out = [item for item in items if not _is_wanted(item)]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if _is_wanted(item)]
+
+
+def _is_wanted(item: pytest.Item) -> bool:
+    call = getattr(item, "callspec", None)
+    engine = call.params.get("engine", "sqlite") if call else "sqlite"
+    return engine in ENGINES and not (engine == "postgres" and item.get_closest_marker("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def engine(request: pytest.FixtureRequest) -> str:
+    """What the shop of a test is kept on."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Shops]:
     """A real PostgreSQL, for tests of that engine whatever the others run on."""
-    with server() as conninfo:
-        yield Shops(conninfo)
+    with server() as conninfo, closing(Shops(conninfo)) as shops:
+        yield shops
 
 
 @pytest.fixture(scope="session")
-def shops(request: pytest.FixtureRequest) -> Shops | None:
-    """The databases of shops, where they are on a server."""
-    found: Shops | None = request.getfixturevalue("postgres") if ON_POSTGRES else None
-    return found
-
-
-@pytest.fixture(scope="session")
-def founded(cheap_hashing: None, shops: Shops | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A practice shop, founded once; copy it, do not open it."""
+def founded(cheap_hashing: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A practice shop in a file, founded once; copy it, do not open it."""
     data = tmp_path_factory.mktemp("template") / "shop"
-    if shops:
-        data.mkdir()
-        (data / NAME).write_text(shops.lend(data))
-    charter = Charter(owner=OWNER, owner_password=PASSWORD, shop_name="测试小店", is_practice=True)
-    asyncio.run(found(config(data), charter))
+    asyncio.run(found(config(data), CHARTER))
     return data
 
 
+@pytest.fixture(scope="session")
+def founded_on_postgres(cheap_hashing: None, postgres: Shops, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The same on a server: the data directory, and what the database is called."""
+    data = tmp_path_factory.mktemp("template-on-postgres") / "shop"
+    data.mkdir()
+    postgres.let(data, name := postgres.make())
+    asyncio.run(found(config(data), CHARTER))
+    return data, name
+
+
+@pytest.fixture(scope="session")
+def new_shop(engine: str, request: pytest.FixtureRequest) -> NewShop:
+    """Makes shops like the founded one, for a test or for several."""
+    if engine == "sqlite":
+        data = request.getfixturevalue("founded")
+        return lambda folder: nullcontext(copied(data, folder))
+    shops = request.getfixturevalue("postgres")
+    data, name = request.getfixturevalue("founded_on_postgres")
+    return lambda folder: _lent(shops, data, name, folder)
+
+
+@contextmanager
+def _lent(shops: Shops, founded: Path, like: str, folder: Path) -> Iterator[Path]:
+    data = copied(founded, folder)
+    name = shops.lend(data, like)
+    yield data
+    shops.take_back(name, like)
+
+
 @pytest.fixture
-def data(founded: Path, shops: Shops | None, tmp_path: Path) -> Iterator[Path]:
+def data(new_shop: NewShop, tmp_path: Path) -> Iterator[Path]:
     """The data directory of a shop of this test's own, its key beside it."""
-    shutil.copytree(founded, tmp_path / "shop")
-    shutil.copy2(founded.with_name("shop.key"), tmp_path / "shop.key")
-    if shops is None:
-        yield tmp_path / "shop"
-        return
-    template = (founded / NAME).read_text()
-    name = shops.lend(tmp_path / "shop", like=template)
-    yield tmp_path / "shop"
-    shops.take_back(name, template)
+    with new_shop(tmp_path) as data:
+        yield data
 
 
 @pytest.fixture

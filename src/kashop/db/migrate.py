@@ -48,8 +48,7 @@ def apply(place: Place) -> list[str]:
     Of several processes at once, one does it and the others find it done.
     """
     if not isinstance(place, Path):
-        pending(place)
-        return list(postgres("postgres_schema").apply(place, texts()))
+        return list(postgres("postgres_schema").apply(place, texts())) if pending(place) else []
     with closing(WriteLock(place.parent)) as lock, lock:
         todo = pending(place)
         with closing(sqlite3.connect(place)) as con:

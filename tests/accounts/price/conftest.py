@@ -1,14 +1,15 @@
 """Here passwords cost what they cost a merchant: these tests are about the price."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from kashop.accounts import passwords
 from kashop.flows.found import Charter, found
-from tests.cast import OWNER, PASSWORD, config
+from tests.cast import OWNER, PASSWORD, config, copied
 
 _FULL = (dict(passwords._STAFF), dict(passwords._LOOKUP))
 """As the program has them: read before anything is made cheap."""
@@ -24,8 +25,8 @@ def full_price(cheap_hashing: None) -> Iterator[None]:
 
 
 @pytest.fixture(scope="package")
-def founded(full_price: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shop whose owner's password was hashed at the full price."""
+def new_shop(full_price: None, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], AbstractContextManager[Path]]:
+    """Makes shops whose owner's password was hashed at the full price; on a file, since no engine changes a price."""
     data = tmp_path_factory.mktemp("dear") / "shop"
     asyncio.run(found(config(data), Charter(owner=OWNER, owner_password=PASSWORD, shop_name="测试小店", is_practice=True)))
-    return data
+    return lambda folder: nullcontext(copied(data, folder))

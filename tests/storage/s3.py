@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, quote, urlsplit
 from xml.sax.saxutils import escape, unescape
 
+BUCKET = "shop-files"
 KEY_ID, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
 
@@ -77,6 +78,8 @@ class _Door(BaseHTTPRequestHandler):
         self.s3.asked.append((self.command, urlsplit(self.path).path))
         if self.s3.trouble:
             return self._refuse(self.s3.trouble, "InternalError")
+        if not urlsplit(self.path).path.startswith(f"/{BUCKET}"):
+            return self._refuse(404, "NoSuchBucket")
         if not self._is_signed(body):
             return self._refuse(403, "SignatureDoesNotMatch")
         return body

@@ -34,15 +34,15 @@ def bucket() -> Iterator[s3.S3]:
         yield serving
 
 
-def configured(data: Path, bucket: s3.S3 | None = None, *, secret: str = s3.SECRET, **more: str) -> Config:
+def configured(data: Path, bucket: s3.S3 | None = None, **more: str) -> Config:
     environ = {f"KASHOP_{name.upper()}": value for name, value in more.items()}
     if bucket:
-        environ |= {
-            "KASHOP_UPLOADS": "s3://shop-files/uploads",
+        environ = {
+            "KASHOP_UPLOADS": f"s3://{s3.BUCKET}/uploads",
             "KASHOP_S3_ENDPOINT": bucket.address,
             "KASHOP_S3_ACCESS_KEY_ID": s3.KEY_ID,
-            "KASHOP_S3_SECRET_ACCESS_KEY": secret,
-        }
+            "KASHOP_S3_SECRET_ACCESS_KEY": s3.SECRET,
+        } | environ
     return load(data, environ)
 
 
@@ -130,7 +130,7 @@ async def test_memory_is_bounded(tmp_path: Path, bucket: s3.S3) -> None:
 
 
 async def test_a_wrong_secret_is_told_and_not_shown(tmp_path: Path, bucket: s3.S3) -> None:
-    storage = open_storage(configured(tmp_path, bucket, secret="not-the-secret-123"))
+    storage = open_storage(configured(tmp_path, bucket, s3_secret_access_key="not-the-secret-123"))
     for ask in (lambda: storage.put("a.webp", b"x"), lambda: storage.get("a.webp"), lambda: storage.delete("a.webp")):
         with pytest.raises(Unavailable, match="shop-files refuses this key") as caught:
             await ask()
@@ -147,6 +147,12 @@ async def test_a_bucket_in_trouble_is_not_an_absent_file(tmp_path: Path, bucket:
             await storage.get("a.webp")
     bucket.trouble = 0
     assert await storage.get("a.webp") == b"x"
+
+
+async def test_an_absent_bucket_is_told(tmp_path: Path, bucket: s3.S3) -> None:
+    storage = open_storage(configured(tmp_path, bucket, uploads="s3://nobodys"))
+    with pytest.raises(Unavailable, match="no bucket nobodys"):
+        await storage.put("a.webp", b"x")
 
 
 async def test_a_fenced_copy_has_a_folder_of_its_own(tmp_path: Path, bucket: s3.S3) -> None:

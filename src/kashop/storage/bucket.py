@@ -24,6 +24,10 @@ MOST_KEPT = 16 * 1024 * 1024
 LARGEST_KEPT = 512 * 1024
 """Bytes of pictures in memory, and of one: a name is never given to another picture, and a sale's crowd asks for the same few."""
 
+_ABSENT = (NotFoundError, FileNotFoundError)
+_FAILURES = (BaseError, OSError)
+"""obstore raises Python's own where Python has one."""
+
 
 class Bucket:
     """Files below a prefix of one bucket."""
@@ -52,7 +56,7 @@ class Bucket:
             raise ValueError(name)
         try:
             await obstore.put_async(self._store, name, body)
-        except BaseError as error:
+        except _FAILURES as error:
             raise self._unavailable(error) from None
 
     async def get(self, name: str) -> bytes | None:
@@ -64,9 +68,9 @@ class Bucket:
             return self._kept[name]
         try:
             body = bytes(await (await obstore.get_async(self._store, name)).bytes_async())
-        except (NotFoundError, FileNotFoundError):
+        except _ABSENT:
             return None
-        except BaseError as error:
+        except _FAILURES as error:
             raise self._unavailable(error) from None
         if "/" not in name and len(body) <= LARGEST_KEPT and name not in self._kept:
             self._keep(name, body)
@@ -79,9 +83,9 @@ class Bucket:
         self._forget(name)
         try:
             await obstore.delete_async(self._store, name)
-        except (NotFoundError, FileNotFoundError):
+        except _ABSENT:
             return
-        except BaseError as error:
+        except _FAILURES as error:
             raise self._unavailable(error) from None
 
     def _forget(self, name: str) -> None:
@@ -94,8 +98,10 @@ class Bucket:
             _, oldest = self._kept.popitem(last=False)
             self._size -= len(oldest)
 
-    def _unavailable(self, error: BaseError) -> Unavailable:
+    def _unavailable(self, error: Exception) -> Unavailable:
         """What the storage said may name keys and addresses: only its kind is told."""
+        if isinstance(error, _ABSENT):
+            return Unavailable("There is no bucket {bucket} there.", bucket=self._name)
         if isinstance(error, (PermissionDeniedError, UnauthenticatedError)):
             return Unavailable("The bucket {bucket} refuses this key: look at its rights there.", bucket=self._name)
         return Unavailable("The bucket {bucket} does not answer as it should. Please try again.", bucket=self._name)

@@ -18,9 +18,12 @@ from kashop.payments.failures import Failures
 from kashop.payments.types import Gateway
 from kashop.plugins.context import context_maker
 from kashop.plugins.host import Host
-from kashop.risk import Limits
+from kashop.risk import Limits, in_valkey
 from kashop.risk.captcha import Captcha
+from kashop.risk.in_database import InDatabase
+from kashop.risk.others import Others
 from kashop.risk.pressure import Gauge
+from kashop.risk.tally import Tally
 from kashop.risk.waiting import Line
 from kashop.settings import Settings
 from kashop.settings.config import Config
@@ -75,6 +78,14 @@ class Shop:
             return self.settings.number(name)  # the settings are replaced as a whole when they change
 
         self.limits.follow(number)
+        if tally := self._tally():
+            self.limits.share(Others(tally, self.clock, lambda text: self.keyring.sign("limit", text)))
+
+    def _tally(self) -> Tally | None:
+        """What counts for all servers of the shop; None for one that is alone."""
+        if self.config.limits:
+            return in_valkey.tally(self.config.limits, shop=self.settings.text("shop.id"), clock=self.clock)
+        return InDatabase(self.db, self.clock) if self.db.has_nodes else None
 
     @property
     def base_url(self) -> str:
@@ -123,6 +134,7 @@ class Shop:
     async def close(self) -> None:
         """Let go of everything, the lock last."""
         await self.plugins.stop()
+        await self.limits.close()
         self.staff_passwords.close()
         self.lookup_passwords.close()
         self.order_passwords.close()

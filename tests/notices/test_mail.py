@@ -99,7 +99,7 @@ async def test_what_is_wrong_is_told_as_what_to_mend(near: Shop, tmp_path: Path,
 
     async with mail_house() as house:
         assert await problem(security="starttls") == "no_starttls"
-        near.limits.forgive("notice test", "")
+        await near.limits.forgive("notice test", "")
         assert await problem(security="tls") == "wrong_security"
         assert await problem(username=USER, password=PASSWORD) == "password_in_clear"
         assert await problem(username="") == ""
@@ -110,7 +110,7 @@ async def test_what_is_wrong_is_told_as_what_to_mend(near: Shop, tmp_path: Path,
         assert await problem() == "sender_refused: 553 not yours"
         house.sender_answer, house.data_answer = "", "554 spam"
         assert await problem() == "mail_refused: 554 spam"
-    near.limits.forgive("notice test", "")
+    await near.limits.forgive("notice test", "")
     assert await problem() == "no_connection"
     assert await problem(host="no-such-host.example.com") == "no_such_host"
     assert not near.settings.text("mail.username")

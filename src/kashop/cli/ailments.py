@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-import msgspec
-
 from kashop.audit import reads as audit
 from kashop.audit.types import Head
 from kashop.catalog import reads as catalog
+from kashop.cli.ailments_nodes import of_nodes
+from kashop.cli.finding import Finding
 from kashop.db import Reader, engine, examine, migrate
 from kashop.db.locks import ServerLock
 from kashop.flows import gateways
@@ -40,14 +40,6 @@ LARGE_LOG = 128 * 1024 * 1024
 HELD_SECONDS = 1.0
 SETTLED = 60
 """Seconds after its start in which a server's jobs may not have run yet."""
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at. `level` is ok, note or mend; `said` also says what to do."""
-
-    subject: str
-    level: str
-    said: str
 
 
 def sqlite_library(config: Config) -> Iterator[Finding]:
@@ -206,6 +198,7 @@ async def of_shop(shop: Shop, *, online: bool) -> list[Finding]:
     found = list(await shop.db.read(_in_rows, is_served, shop.settings.flag("shop.practice")))
     found += _plugins(shop)
     found += await _uploads(shop, online=online)
+    found += [finding async for finding in of_nodes(shop)]
     for account in await shop.db.read(payments.gateways):
         if account.type not in shop.plugins.gateway_types and account.is_enabled:
             found.append(Finding(f"gateway {account.name}", "mend", f"the plugin of its type {account.type} is not loaded"))

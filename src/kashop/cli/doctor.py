@@ -10,7 +10,7 @@ import msgspec
 import rich_click as click
 
 from kashop.cli import ailments, frame, show
-from kashop.cli.ailments import Finding
+from kashop.cli.finding import Finding
 from kashop.lib import logs
 from kashop.lib.errors import Refusal
 from kashop.settings.config import Config

@@ -46,7 +46,7 @@ async def check(shop: Shop, staff: Staff, text: str, browser: Browser, actor: Ac
     seed = await shop.db.read(reads.find_seed, staff.staff_id)
     is_known = devices.is_known(shop, staff, browser.device)
     if is_known:
-        shop.limits.take("code device", browser.device)
+        await shop.limits.take_exactly(("code device", browser.device))
     code = rules.normal_code(text[:64])
     step, recovery = None, None
     if seed is not None and rules.is_totp(code):
@@ -62,7 +62,7 @@ async def check(shop: Shop, staff: Staff, text: str, browser: Browser, actor: Ac
             else WrongCode("This code is not right, or it was used before. Wait for the next one and try again.")
         )
     if is_known:
-        shop.limits.forgive("code device", browser.device)
+        await shop.limits.forgive("code device", browser.device)
     return "totp" if step is not None else "recovery"
 
 
@@ -86,7 +86,7 @@ def offer(shop: Shop, me: SignedIn, *, sealed: str = "") -> Offer:
 
 async def enrol(shop: Shop, me: SignedIn, sealed: str, text: str, actor: Actor) -> list[str]:
     """Enrol an offered seed by a code of it; the recovery codes, told this once. Raises Invalid for `code`, Conflict, TooMany."""
-    shop.limits.take("enrol", str(me.staff_id))
+    await shop.limits.take_exactly(("enrol", str(me.staff_id)))
     seed = _opened(shop, me, sealed)
     code = rules.normal_code(text[:64])
     step = rules.matching_step(seed, code, shop.clock.now()) if rules.is_totp(code) else None

@@ -54,7 +54,7 @@ async def log_in(shop: Shop, email: str, password: str, browser: Browser) -> Log
     email = rules.normal_email(email)[:254]
     staff = await shop.db.read(reads.find_by_email, email)
     is_known = staff is not None and devices.is_known(shop, staff, browser.device)
-    _slow_down(shop, email, browser, is_known=is_known)
+    await _slow_down(shop, email, browser, is_known=is_known)
     is_locked = staff is not None and staff.locked_until > shop.clock.now() and not is_known
     fits = await shop.staff_passwords.verify(staff.password_hash if staff else None, password)
     if staff is None or is_locked or not fits or staff.is_disabled:
@@ -64,13 +64,13 @@ async def log_in(shop: Shop, email: str, password: str, browser: Browser) -> Log
             "browsers that were not used before have to wait for up to 15 minutes."
         )
     # what its owner gets right at a known browser does not let strangers begin anew
-    shop.limits.forgive(*(("login device", browser.device) if is_known else ("login account", email)))
+    await shop.limits.forgive(*(("login device", browser.device) if is_known else ("login account", email)))
     return await _let_in(shop, staff, browser, is_proof=True)
 
 
 async def log_in_by_link(shop: Shop, token: str, browser: Browser) -> LoggedIn | HalfWay:
     """Open a session for a one-time link, or ask for a code first. Raises NotFound."""
-    shop.limits.take("login link", one_client(browser.ip))
+    await shop.limits.take_exactly(("login link", one_client(browser.ip)))
     staff_id = await shop.db.write(writes.use_login_link, ids.digest(token))
     if staff_id is None:
         raise NotFound("This log-in link was used already, or its ten minutes are over.")
@@ -116,7 +116,7 @@ async def is_live(shop: Shop, session_hash: bytes) -> bool:
 async def change_password(shop: Shop, signed_in: SignedIn, old: str, new: str, actor: Actor) -> None:
     """Change one's own password; every other session of the account ends. Raises Invalid or WrongLogin."""
     rules.checked_password(new, email=signed_in.email, field="new_password")
-    shop.limits.take("password change", str(signed_in.staff_id))
+    await shop.limits.take_exactly(("password change", str(signed_in.staff_id)))
     staff = await shop.db.read(reads.get, signed_in.staff_id)
     # somebody who came by a link and never had a password proves nothing by one
     if staff.password_hash and not await shop.staff_passwords.verify(staff.password_hash, old):
@@ -189,16 +189,14 @@ def _failed(tx: Tx, staff: Staff, browser: Browser) -> None:
         suspicion.warn(tx, staff, "failures", browser)
 
 
-def _slow_down(shop: Shop, email: str, browser: Browser, *, is_known: bool) -> None:
+async def _slow_down(shop: Shop, email: str, browser: Browser, *, is_known: bool) -> None:
     try:
         if is_known:
-            shop.limits.take("login device", browser.device)
+            await shop.limits.take_exactly(("login device", browser.device))
             return
         if shop.limits.is_spent("login shop", ""):  # then nothing new is remembered
             shop.limits.take("login shop", "")
-        shop.limits.take("login client", one_client(browser.ip))
-        shop.limits.take("login account", email)
-        shop.limits.take("login shop", "")
+        await shop.limits.take_exactly(("login client", one_client(browser.ip)), ("login account", email), ("login shop", ""))
     except TooMany as refused:
         raise _wait(refused.retry_after) from None
 

@@ -37,8 +37,7 @@ def is_possible(shop: Shop) -> bool:
 
 async def ask(shop: Shop, email: str, browser: Browser) -> None:
     """Send a link, if the address is that of somebody who may log in. Raises TooMany, whoever it is."""
-    shop.limits.take("reset client", one_client(browser.ip))
-    shop.limits.take("reset shop", "")
+    await shop.limits.take_exactly(("reset client", one_client(browser.ip)), ("reset shop", ""))
     answered = asyncio.create_task(asyncio.sleep(_ANSWER_SECONDS))
     staff = await shop.db.read(accounts.find_by_email, rules.normal_email(email)[:254])
     if staff is not None and not staff.is_disabled:
@@ -64,13 +63,13 @@ async def is_good(shop: Shop, token: str) -> bool:
 
 async def set_password(shop: Shop, token: str, new: str, browser: Browser) -> None:
     """Set a new password by a token. Raises NotFound, Invalid for `new_password`, TooMany."""
-    shop.limits.take("reset try", one_client(browser.ip))
+    await shop.limits.take_exactly(("reset try", one_client(browser.ip)))
     staff = await shop.db.read(reads.find_reset_owner, ids.digest(token))
     if staff is None:
         raise _gone()
     hashed = await shop.staff_passwords.hash(rules.checked_password(new, email=staff.email, field="new_password"))
     await shop.db.write(_set, staff, ids.digest(token), hashed, _stranger(browser))
-    shop.limits.forgive("login account", staff.email)
+    await shop.limits.forgive("login account", staff.email)
 
 
 def _set(tx: Tx, staff: Staff, reset_hash: bytes, hashed: str, actor: Actor) -> None:

@@ -35,7 +35,7 @@ async def has_proof(shop: Shop, me: SignedIn) -> bool:
 
 async def _by_password(shop: Shop, me: SignedIn, stored: str, given: str, actor: Actor) -> str:
     try:
-        shop.limits.take("step up", str(me.staff_id))
+        await shop.limits.take_exactly(("step up", str(me.staff_id)))
     except TooMany as refused:
         minutes = (refused.retry_after + 59) // 60
         text = "Too many wrong passwords. Please wait {minutes} min."
@@ -43,5 +43,5 @@ async def _by_password(shop: Shop, me: SignedIn, stored: str, given: str, actor:
     if not await shop.staff_passwords.verify(stored, given):
         await shop.db.write(writes.note_failed_step_up, me.staff_id, actor)
         raise WrongLogin("The password is not right.")
-    shop.limits.forgive("step up", str(me.staff_id))
+    await shop.limits.forgive("step up", str(me.staff_id))
     return "password"

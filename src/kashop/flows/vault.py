@@ -75,11 +75,12 @@ async def start(shop: Shop) -> None:
     """What a server does about the vault when it comes up: it makes its door, and lets deliveries wait if it is sealed."""
     door = Door()
     service = shop.keyring.wrap_service(await asyncio.to_thread(unseal.read_key_file, shop.config.unseal_key_file))
-    door.door_id = await shop.db.write(_start, door.public_key, service, is_sealed=shop.keyring.is_sealed)
+    how = {"is_sealed": shop.keyring.is_sealed, "is_alone": not shop.db.has_nodes}
+    door.door_id = await shop.db.write(_start, door.public_key, service, **how)
     shop.door = door
 
 
-def _start(tx: Tx, public_key: bytes, service: bytes, *, is_sealed: bool) -> int:
+def _start(tx: Tx, public_key: bytes, service: bytes, *, is_sealed: bool, is_alone: bool) -> int:
     if reads.find_root(tx, "service") is None:  # made before the vault could be sealed
         writes.add_root(tx, method="service", params="{}", wrapped=service)
     if is_sealed and writes.mark_sealed(tx, why="start", by=str(SYSTEM)):
@@ -87,7 +88,7 @@ def _start(tx: Tx, public_key: bytes, service: bytes, *, is_sealed: bool) -> int
         tell(tx, "vault.sealed", to=accounts.owner_addresses(tx), why="start")
     elif not is_sealed and writes.mark_unsealed(tx):
         record(tx, "vault.unsealed", SYSTEM, _SUBJECT, how="start")
-    return writes.open_door(tx, public_key, is_alone=True)
+    return writes.open_door(tx, public_key, is_alone=is_alone)
 
 
 async def watch(shop: Shop) -> int:
@@ -141,12 +142,12 @@ def _seal(tx: Tx, actor: Actor, why: str) -> bool:
 
 async def open_with(shop: Shop, given: Given, actor: Actor) -> int:
     """Unseal, here and in every running server; how many deliveries waited. Raises WrongSecret, Invalid or TooMany."""
-    shop.limits.take("unseal", "")
+    await shop.limits.take_exactly(("unseal", ""))
     root, how = await _root_by(shop, given)
     if root is None:
         await shop.db.write(record, "vault.unseal_failed", actor, _SUBJECT, how=how)
         raise WrongSecret("This does not unseal the vault.")
-    shop.limits.forgive("unseal", "")
+    await shop.limits.forgive("unseal", "")
     await _take_up(shop, root)
     letters = [(door.door_id, shop.keyring.box_root(door.public_key)) for door in await shop.db.read(reads.doors)]
     await shop.db.write(_unseal, letters, actor, how)

@@ -23,7 +23,7 @@ from kashop.flows import (
     vault,
 )
 from kashop.lib.actor import SYSTEM
-from kashop.lib.clock import DAY, SECOND
+from kashop.lib.clock import DAY, HOUR, SECOND
 from kashop.notices import writes as notice_writes
 from kashop.notices.rules import KEEP
 from kashop.orders import reads as orders
@@ -34,6 +34,7 @@ from kashop.payments.refunding import reads as refunding
 from kashop.payments.rows import Callback
 from kashop.risk import writes as risk_writes
 from kashop.shop import Shop
+from kashop.vault import writes as vault_writes
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -115,6 +116,9 @@ async def forget(shop: Shop) -> int:
     dropped += await shop.db.write(notice_writes.forget, now - KEEP, limit=1000)
     dropped += await supply.forget_keys(shop)
     dropped += await shop.db.write(risk_writes.forget_spent, limit=10_000)
+    if shop.db.has_nodes:
+        dropped += await shop.db.write(risk_writes.forget_tries, told_before=now - HOUR, limit=10_000)
+        dropped += await shop.db.write(vault_writes.forget_doors, unread_since=now - HOUR)
     return dropped + await shop.db.write(order_writes.forget_keys, now - 2 * DAY, limit=1000)
 
 

@@ -46,6 +46,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     s3_region: str = ""
     s3_access_key_id: str = ""
     s3_secret_access_key: Secret = Secret("")
+    limits: Secret = Secret("")
+    """The Valkey or Redis in which several servers count tries together, `valkey://…`; empty for the database."""
     log_format: str = "text"
     log_level: str = "info"
     private_networks: tuple[str, ...] = ()
@@ -101,11 +103,15 @@ _NAMES = (
     "s3_region",
     "s3_access_key_id",
     "s3_secret_access_key",
+    "limits",
     "log_format",
     "log_level",
     "private_networks",
     "is_fenced",
 )
+
+
+_STORES = ("valkey://", "valkeys://", "redis://", "rediss://", "unix://")
 
 
 def load(data: Path, environ: Mapping[str, str] = os.environ, **given: Any) -> Config:
@@ -175,6 +181,8 @@ def _checked(config: Config) -> Config:
     if config.database and not config.database.startswith(("postgresql://", "postgres://")):
         raise Invalid.of("database", "Write an address that begins with postgresql://.")
     _check_uploads(config)
+    if config.limits and not config.limits.startswith(_STORES):
+        raise Invalid.of("limits", "Write an address that begins with valkey:// or valkeys://.")
     if config.log_format not in ("text", "json"):
         raise Invalid.of("log_format", "Write text or json.")
     for name, listed in (("trusted_proxies", config.trusted_proxies), ("private_networks", config.private_networks)):

@@ -44,6 +44,14 @@ def doors(db: Reader) -> list[Door]:
     return db.all("SELECT door_id, public_key FROM vault_doors ORDER BY door_id", Door)
 
 
+def dead_doors(db: Reader, unread_since: int) -> list[int]:
+    """Servers that have left a letter unread since then."""
+    sql = """SELECT door_id FROM vault_doors d
+             WHERE EXISTS (SELECT 1 FROM vault_letters l WHERE l.door_id = d.door_id AND l.written_at < :unread_since)
+             ORDER BY d.door_id"""
+    return [int(door_id) for door_id in db.values(sql, unread_since=unread_since)]
+
+
 def data_keys(db: Reader) -> list[DataKey]:
     """Every data key, wrapped."""
     return db.all("SELECT product_id, epoch, wrapped FROM vault_keys ORDER BY product_id, epoch", DataKey)

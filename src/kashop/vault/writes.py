@@ -2,7 +2,7 @@
 
 from kashop.db import Tx
 from kashop.vault.keyring import Keyring
-from kashop.vault.reads import find_data_key
+from kashop.vault.reads import dead_doors, find_data_key
 from kashop.vault.types import DataKey
 
 
@@ -50,6 +50,15 @@ def write_letter(tx: Tx, door_id: int, box: bytes) -> None:
     """Leave the boxed root key for one running server."""
     sql = "INSERT INTO vault_letters (door_id, box, written_at) VALUES (:door_id, :box, :now)"
     tx.run(sql, door_id=door_id, box=box, now=tx.now)
+
+
+def forget_doors(tx: Tx, *, unread_since: int) -> int:
+    """Close the doors of servers that left a letter unread since then: they are dead; how many."""
+    dead = dead_doors(tx, unread_since)
+    for door_id in dead:
+        drop_letters(tx, door_id)
+        tx.run("DELETE FROM vault_doors WHERE door_id = :door_id", door_id=door_id)
+    return len(dead)
 
 
 def drop_letters(tx: Tx, door_id: int) -> int:

@@ -5,6 +5,7 @@ Always true: a step is noted as asked before its first byte is sent, and as know
 
 import asyncio
 import itertools
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,8 @@ class Trade:
     is_paid: bool = False
     codes: list[str] | None = None
     asked: str = ""
+    was_unknown: bool = False
+    """Whether the shop once said of its order that nobody can know."""
 
     @property
     def key(self) -> str:
@@ -52,6 +55,9 @@ class Book:
     trades: list[Trade] = field(default_factory=list)
     acknowledged: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    times: list[float] = field(default_factory=list)
+    """When each order and payment was acknowledged; monotonic seconds."""
     numbers: Any = field(default_factory=itertools.count)
 
     def open(self) -> Trade:
@@ -86,7 +92,25 @@ async def take_step(link: Link, trade: Trade, book: Book) -> None:
     """Ask for a trade's next step and note the answer."""
     step = trade.step
     trade.asked = step
-    reply = await link.ask(_request(trade, step))
+    _heed(trade, step, await link.ask(_request(trade, step)), book)
+
+
+async def insist(link: Link, trade: Trade, book: Book, stops: "asyncio.Future[None]") -> None:
+    """Ask for a trade's next step until there is an answer, however often the shop says that it cannot just now."""
+    trade.asked = step = trade.step
+    while True:
+        reply = await link.ask(_request(trade, step))
+        if reply.status != 503:
+            return _heed(trade, step, reply, book)
+        code = buyers.told(reply).get("code", "") if reply.body.startswith(b"{") else "503"
+        book.refused[f"{step} {code}"] += 1
+        trade.was_unknown |= (step, code) == ("place", "unknown_outcome")
+        if stops.done():
+            return None
+        await asyncio.sleep(0.25)
+
+
+def _heed(trade: Trade, step: str, reply: Reply, book: Book) -> None:
     if step == "place" and reply.status == 409:
         assert buyers.told(reply)["code"] == "sold_out"
         trade.is_refused = True
@@ -95,6 +119,8 @@ async def take_step(link: Link, trade: Trade, book: Book) -> None:
         _note(trade, step, reply)
     trade.asked = ""
     book.acknowledged[step] += 1
+    if step != "reveal":
+        book.times.append(time.monotonic())
 
 
 def _request(trade: Trade, step: str) -> bytes:
@@ -129,6 +155,20 @@ async def trade_until(port: int, book: Book, clients: int, dies: "asyncio.Future
                 raise
         finally:
             link.close()
+
+    await asyncio.gather(*(client() for _ in range(clients)))
+
+
+async def trade_on(port: int, book: Book, clients: int, stops: "asyncio.Future[None]") -> None:
+    """So many clients trade until they are told to stop, through whatever happens behind a server that stays."""
+
+    async def client() -> None:
+        link = await Link.to(port)
+        while not stops.done():
+            trade = book.open()
+            while trade.step and not stops.done() and (trade.number % 4 or trade.step != "pay"):
+                await insist(link, trade, book, stops)
+        link.close()
 
     await asyncio.gather(*(client() for _ in range(clients)))
 

@@ -121,6 +121,20 @@ async def test_a_commit_whose_standby_was_not_waited_for_is_an_unknown_outcome(a
         await db.write(add, "goes on")
 
 
+async def test_a_commit_that_waits_for_ever_is_given_up(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "LONGEST_WAIT", 0.2)
+    async with node(address) as db:
+        await db.write(add, "before")
+        with standby("nobody", address):
+            with pytest.raises(UnknownOutcome):
+                await asyncio.wait_for(db.write(add, "on the leader alone"), 30)
+            with pytest.raises(Unavailable, match="confirmed"):
+                await asyncio.wait_for(db.write(add, "refused at once"), 30)
+        await until(lambda: not db.problem)
+        assert await db.write(add, "goes on") == 1
+        assert await db.read(slugs) == ["before", "goes on", "on the leader alone"]
+
+
 @contextmanager
 def standby(name: str, address: str) -> Iterator[None]:
     """Every COMMIT from now on waits for a standby of that name."""

@@ -41,6 +41,10 @@ RETRY_SECONDS = 0.2
 PATIENCE = 10.0
 """Seconds that a group, or a look, waits for a server that takes it: as long as a planned change of the primary lasts."""
 
+LONGEST_WAIT = 45.0
+"""Seconds that a turn, or the answer to COMMIT, may take: longer than a cluster needs to do without a standby that died. With no
+standby at all COMMIT waits for ever, and buyers should not."""
+
 log = logs.get_logger("kashop.db")
 
 
@@ -57,6 +61,8 @@ class PostgresDb(Groups):
         self._writer: Con | None = None
         self._careful = 0
         self._warnings = postgres_links.Warnings()
+        self._waits: tuple[Con, float] | None = None
+        self._drained = 0.0
         self._readers = postgres_links.readers(address, readers)
 
     @classmethod
@@ -87,8 +93,9 @@ class PostgresDb(Groups):
     def _look(self, until: float, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
         tries, is_over = 0, False
         while not is_over:
+            taken = time.monotonic()
             try:
-                left = max(until - time.monotonic(), 0.05)
+                left = max(until - taken, 0.05)
                 with self._readers.connection(timeout=min(left, postgres_links.RECONNECT_SECONDS)) as con:
                     return look(con, self._clock.now(), fn, args, kwargs)
             except PoolTimeout as error:
@@ -97,7 +104,9 @@ class PostgresDb(Groups):
             except errors.QueryCanceled as error:  # the server lets nobody ask for so long: it would not another time
                 problem, is_over = said(error), True
             except LOST as error:
-                self._readers.drain()  # what this connection met, the others will
+                if taken > self._drained:  # what this connection met, the others that were there will
+                    self._drained = time.monotonic()
+                    self._readers.drain()
                 problem, tries = said(error), tries + 1
                 is_over = tries == TRIES
                 log.warning("a look lost its connection", problem=problem, tries=tries)
@@ -120,11 +129,28 @@ class PostgresDb(Groups):
         log.info("database closed", commits=self.groups, changes=self.units)
 
     async def _commit(self, group: list[Unit]) -> Done:
-        return await asyncio.get_running_loop().run_in_executor(self._writing, self._commit_group, group)
+        return await self._written(self._commit_group, group)
+
+    async def _written(self, fn: Callable[..., T], *args: Any) -> T:
+        """Run this on the writer's thread; what waits too long there loses its connection."""
+        work = asyncio.get_running_loop().run_in_executor(self._writing, fn, *args)
+        while not (await asyncio.wait((work,), timeout=LONGEST_WAIT / 4))[0]:
+            if (waits := self._waits) and time.monotonic() - waits[1] > LONGEST_WAIT:
+                log.error("the database does not go on, and is given up", seconds=LONGEST_WAIT)
+                postgres_links.hang_up(waits[0])
+        return await work
+
+    def _wait(self, con: Con, statement: bytes) -> str:
+        """Run what may wait for others: for another node's turn, or for a standby."""
+        self._waits = con, time.monotonic()
+        try:
+            return con.execute(statement).statusmessage or ""
+        finally:
+            self._waits = None
 
     def _commit_group(self, group: list[Unit]) -> Done:
         """Again, and again: a planned change of the primary is a pause for buyers, and not an error."""
-        conflicts, until = 0, time.monotonic() + PATIENCE
+        conflicts, until, known = 0, time.monotonic() + PATIENCE, ""
         while True:
             try:
                 return self._commit_once(group)
@@ -134,7 +160,9 @@ class PostgresDb(Groups):
                 if conflicts == TRIES:
                     raise Unavailable("The shop cannot write just now: {problem}.", problem=said(error)) from error
             except MACHINE as error:
-                log.warning("the writer lost its connection", problem=said(error))
+                if (problem := said(error)) != known:
+                    log.warning("the writer lost its connection", problem=problem)
+                known = problem
                 self._disconnect()
                 if self._is_closing or time.monotonic() >= until:
                     raise Unreachable("The shop cannot write just now: {problem}.", problem=AWAY) from error
@@ -145,7 +173,7 @@ class PostgresDb(Groups):
         con = self._writer = self._writer or postgres_links.writer(self._address, self._warnings)
         started = time.perf_counter()
         try:
-            con.execute(TURN)
+            self._wait(con, TURN)
             answers, kept = self._run_group(con, group)
             seen = [watching(PostgresTx(con, self._clock.now(), kept)) for watching, _ in self._watched]
         except BaseException:
@@ -160,7 +188,7 @@ class PostgresDb(Groups):
         """COMMIT. A warning beside its answer says that somebody ended the wait for the standby: the primary alone has it."""
         self._warnings.clear()
         try:
-            said_so = con.execute("COMMIT").statusmessage
+            said_so = self._wait(con, b"COMMIT")
             problem = " ".join(self._warnings)
         except AGAIN:
             raise
@@ -190,16 +218,18 @@ class PostgresDb(Groups):
 
     async def _recover(self) -> None:
         """Until a change is confirmed: a server that can be reached need not be one that writes, or has its standby."""
-        attempt = 0
+        attempt, known = 0, ""
         while not self._is_closing:
             attempt += 1
             try:
-                await asyncio.get_running_loop().run_in_executor(self._writing, self._try_to_write)
+                await self._written(self._try_to_write)
                 self.problem = ""
                 log.warning("the writer works again", attempt=attempt)
                 return
             except (psycopg.Error, UnknownOutcome) as error:
-                log.error("the writer does not work yet", attempt=attempt, error=said(error))
+                if (problem := said(error)) != known:
+                    log.error("the writer does not work yet", attempt=attempt, error=problem)
+                known = problem
                 await asyncio.sleep(RETRY_SECONDS)
 
     def _try_to_write(self) -> None:
@@ -207,7 +237,7 @@ class PostgresDb(Groups):
         self._connect()
         assert self._writer is not None
         self._writer.execute(b"BEGIN")
-        self._writer.execute(CONFIRMED)
+        self._wait(self._writer, CONFIRMED)
         self._confirm(self._writer)
 
     def _connect(self) -> None:

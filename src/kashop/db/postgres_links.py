@@ -4,6 +4,9 @@ Always true: a shop's connections go to a server that writes, never to one that 
 address may lead to either. What the address itself says goes before what is said here.
 """
 
+import contextlib
+import os
+import socket
 from typing import Any
 
 import psycopg
@@ -55,6 +58,13 @@ def writer(address: str, warnings: Warnings) -> Con:
     if row is not None and row[0] in ("off", "local"):
         con.execute("SET synchronous_commit = on")
     return con
+
+
+def hang_up(con: Con) -> None:
+    """End a connection that another thread waits on: for that one it is lost. The server is asked nothing: to cancel a COMMIT
+    that waits for a standby would make it look confirmed."""
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(con.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def readers(address: str, most: int) -> ConnectionPool[Con]:

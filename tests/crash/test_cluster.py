@@ -107,12 +107,12 @@ class Course:
         )
 
 
-def trade(nodes: list[Served], book: Book, fault: Callable[[], object] | None = None, *, goes_on: bool = True) -> Course:
-    """Trade at both nodes; with a fault, until writes went on after it, or only until then."""
-    return asyncio.run(_trade(nodes, book, fault, goes_on))
+def trade(nodes: list[Served], book: Book, fault: Callable[[], object] | None = None, *, until: float = 2) -> Course:
+    """Trade at both nodes; with a fault, until writes went on after a pause of that many seconds; with 0 only until then."""
+    return asyncio.run(_trade(nodes, book, fault, until))
 
 
-async def _trade(nodes: list[Served], book: Book, fault: Callable[[], object] | None, goes_on: bool) -> Course:
+async def _trade(nodes: list[Served], book: Book, fault: Callable[[], object] | None, until: float) -> Course:
     course, stops = Course(book), asyncio.get_running_loop().create_future()
 
     async def strike() -> None:
@@ -122,8 +122,10 @@ async def _trade(nodes: list[Served], book: Book, fault: Callable[[], object] | 
                 course.before = [t.placed["order_no"] for t in book.trades if t.placed]
                 course.began, course.began_at = time.monotonic(), time.time()
                 await asyncio.to_thread(fault)
-            if fault is not None and goes_on:
-                course.pause = await asyncio.to_thread(wait_for, lambda: resumed(book, course.began), "write after the fault")
+            if fault is not None and until:
+                course.pause = await asyncio.to_thread(
+                    wait_for, lambda: resumed(book, course.began, until), "write after the fault"
+                )
                 await asyncio.sleep(QUIET)
         finally:
             stops.set_result(None)
@@ -132,12 +134,12 @@ async def _trade(nodes: list[Served], book: Book, fault: Callable[[], object] | 
     return course
 
 
-def resumed(book: Book, began: float) -> tuple[float, float] | None:
+def resumed(book: Book, began: float, least: float) -> tuple[float, float] | None:
     """The pause of writes that a fault made: between which two acknowledgements; None before it is over."""
     times = [at for at in sorted(book.times) if at > began - 1]
     pauses = [(later - earlier, earlier, later) for earlier, later in itertools.pairwise(times) if later > began]
     longest = max(pauses, default=(0.0, 0.0, 0.0))
-    return longest[1:] if longest[0] > 2 else None
+    return longest[1:] if longest[0] > least else None
 
 
 def prove(three: Cluster, nodes: list[Served], course: Course) -> None:
@@ -233,6 +235,23 @@ psql -h "$1" -U postgres -XAtqc "INSERT INTO witness VALUES ($n)" && echo "ok $n
 """Somebody who changes things on the leader itself, and goes on when it is cut off."""
 
 
+def test_a_planned_change_of_the_leader_is_a_pause(three: Cluster, nodes: list[Served], book: Book) -> None:
+    old = three.settled()
+    machine = three.machines[old]
+
+    def switch() -> None:
+        (_, said) = three.ask(old, "/cluster")
+        candidate = next(member["name"] for member in said["members"] if member["role"] == "sync_standby")
+        machine.run(
+            "patronictl", "-c", str(machine.folder / "patroni.yml.made"), "switchover", "--candidate", candidate, "--force"
+        )
+
+    course = trade(nodes, book, switch, until=0.5)
+    print("\n" + course.told(f"{old} steps down by plan"))
+    prove(three, nodes, course)
+    follow(three, old)
+
+
 def test_a_backup_is_restored_to_a_moment(three: Cluster, nodes: list[Served], book: Book) -> None:
     machine = three.machines[three.settled()]
     machine.run("pgbackrest", "--stanza=kashop", "--type=full", "backup")
@@ -294,7 +313,7 @@ def test_control_without_synchronous_replication_acknowledged_orders_are_lost(
         time.sleep(QUIET)
         three.machines[old].kill()
 
-    course = trade(nodes, book, stop_sending, goes_on=False)
+    course = trade(nodes, book, stop_sending, until=0)
     leader = wait_for(lambda: three.leader() and answering(three), "leader that knows nothing of it")
     print(f"\n{old}, whose standbys were behind, killed; {leader} leads; {len(course.before)} orders acknowledged before")
     with pytest.raises(AssertionError, match="acknowledged orders are gone") as seen:

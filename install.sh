@@ -42,6 +42,7 @@ run_tests() {
   step "bench, a short one (a wrong count fails it, a slow machine does not)" "$venv/bin/python" -m bench --quick
   say "pytest"
   # one a core, neither of which ends long before the other; last, so that its closing line is the last word
+  export KASHOP_TEST_ENGINE=both  # SQLite, and again a real PostgreSQL, from a wheel
   exec "$venv/bin/python" -m pytest -n 2 --dist worksteal --durations=25 --durations-min=1
 }
 

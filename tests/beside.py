@@ -39,6 +39,15 @@ def row_counts(place: Place) -> dict[str, int]:
     return dict(rows(place, " UNION ALL ".join(f"SELECT '{name}', COUNT(*) FROM {name}" for name in names)))
 
 
+def stored(place: Place) -> bytes:
+    """All that is kept: the file and its log, with what was deleted from them; or every value of every table of a server."""
+    if isinstance(place, Path):
+        return b"".join(path.read_bytes() for path in sorted(place.parent.glob(f"{place.name}*")))
+    tables = [rows(place, f"SELECT * FROM {table}") for table in row_counts(place)]
+    values = [value for table in tables for row in table for value in row]
+    return b"\n".join(value if isinstance(value, bytes) else str(value).encode() for value in values)
+
+
 def columns(place: Place, table: str) -> list[str]:
     """A table's columns, by name."""
     if isinstance(place, Path):
@@ -47,16 +56,16 @@ def columns(place: Place, table: str) -> list[str]:
     return [name for (name,) in rows(place, sql, table=table)]
 
 
-def poison(place: Place, table: str, *, only: str = "") -> None:
-    """From now on any update of a table, or of the rows that `only` says of, fails."""
+def poison(place: Place, table: str, *, on: str = "UPDATE", only: str = "") -> None:
+    """From now on any such change of a table, or of the rows that `only` says of, fails."""
     if isinstance(place, Path):
         when = f"WHEN {only}" if only else ""
-        change(place, f"CREATE TRIGGER poison BEFORE UPDATE ON {table} {when} BEGIN SELECT RAISE(ABORT, 'poisoned'); END")
+        change(place, f"CREATE TRIGGER poison BEFORE {on} ON {table} {when} BEGIN SELECT RAISE(ABORT, 'poisoned'); END")
         return
     body = "BEGIN RAISE EXCEPTION 'poisoned'; END"
     change(place, f"CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$")
     when = f"WHEN ({only})" if only else ""
-    change(place, f"CREATE TRIGGER poison BEFORE UPDATE ON {table} FOR EACH ROW {when} EXECUTE FUNCTION poison()")
+    change(place, f"CREATE TRIGGER poison BEFORE {on} ON {table} FOR EACH ROW {when} EXECUTE FUNCTION poison()")
 
 
 class _Answer:

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
@@ -21,6 +23,13 @@ OWNER = "owner@example.com"
 PASSWORD = "a long enough Secret 7"
 BUYER = Actor("buyer", ip="203.0.113.7")
 EPAY = {"pid": "1001", "key": "KEYepayV1test0001", "url": "http://127.0.0.1:9"}
+
+CopyOf = Callable[[Path, Path], AbstractContextManager[Path]]
+"""Copies the shop of a data directory, which must not change any more, into a folder that is there, its key beside it; away with
+its database after the block."""
+
+NewShop = Callable[[Path], AbstractContextManager[Path]]
+"""The same of the practice shop."""
 
 
 @dataclass

@@ -2,14 +2,16 @@
 
 KASHOP_TEST_ENGINE says on which: `sqlite`, as when nothing is said, `postgres`, or `both`, as `./install.sh test` does. On
 PostgreSQL every test runs again that asks for a shop of its own (`data`, `shop` or `new_shop`), each on a database of its own
-on a real server; but for those marked `sqlite`, because they look into the file (docs/decisions/0043).
+on a real server; but for those marked `sqlite`, because they look into the file. A test that is told many times with other
+words runs there `TOLD_AGAIN` times, and as often as on the file only where PostgreSQL alone is asked for (docs/decisions/0043).
 """
 
 import asyncio
 import os
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,13 @@ from kashop.lib import catalogue
 from kashop.plugins import finders, manifest
 from kashop.shop import Shop
 from kashop.web import assets
-from tests.cast import OWNER, PASSWORD, TestClock, config, copied
+from tests.cast import OWNER, PASSWORD, CopyOf, NewShop, TestClock, config, copied
 from tests.postgres import Shops, server
 
 ENGINES = {"both": ["sqlite", "postgres"], "postgres": ["postgres"]}.get(os.environ.get("KASHOP_TEST_ENGINE", ""), ["sqlite"])
 
-NewShop = Callable[[Path], AbstractContextManager[Path]]
-"""Copies a practice shop into a folder that is there, its key beside it; away with its database after the block."""
+TOLD_AGAIN = 2
+"""How often a test runs on PostgreSQL beside the file, however many words it is told with: the statements are the same."""
 
 SAMPLES = Path(__file__).parent / "stock"
 
@@ -89,16 +91,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is not for the engines that were asked for."""
-    out = [item for item in items if not _is_wanted(item)]
-    if out:
-        config.hook.pytest_deselected(items=out)
-        items[:] = [item for item in items if _is_wanted(item)]
+    told: Counter[tuple[Path, str]] = Counter()
+    wanted = [item for item in items if _is_wanted(item, told)]
+    if len(wanted) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(wanted)])
+        items[:] = wanted
 
 
-def _is_wanted(item: pytest.Item) -> bool:
+def _is_wanted(item: pytest.Item, told: Counter[tuple[Path, str]]) -> bool:
     call = getattr(item, "callspec", None)
     engine = call.params.get("engine", "sqlite") if call else "sqlite"
-    return engine in ENGINES and not (engine == "postgres" and item.get_closest_marker("sqlite"))
+    if engine == "sqlite":
+        return engine in ENGINES
+    told[test := (item.path, getattr(item, "originalname", ""))] += 1
+    return not item.get_closest_marker("sqlite") and (len(ENGINES) == 1 or told[test] <= TOLD_AGAIN)
 
 
 @pytest.fixture(scope="session")
@@ -123,32 +129,37 @@ def founded(cheap_hashing: None, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="session")
-def founded_on_postgres(cheap_hashing: None, postgres: Shops, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The same on a server: the data directory, and what the database is called."""
+def founded_on_postgres(cheap_hashing: None, postgres: Shops, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same on a server."""
     data = tmp_path_factory.mktemp("template-on-postgres") / "shop"
     data.mkdir()
-    postgres.let(data, name := postgres.make())
+    postgres.let(data, postgres.make())
     asyncio.run(found(config(data), CHARTER))
-    return data, name
+    return data
 
 
 @pytest.fixture(scope="session")
-def new_shop(engine: str, request: pytest.FixtureRequest) -> NewShop:
-    """Makes shops like the founded one, for a test or for several."""
+def copy_of(engine: str, request: pytest.FixtureRequest) -> CopyOf:
+    """Copies what a test of several made, as often as they want."""
     if engine == "sqlite":
-        data = request.getfixturevalue("founded")
-        return lambda folder: nullcontext(copied(data, folder))
+        return lambda data, folder: nullcontext(copied(data, folder))
     shops = request.getfixturevalue("postgres")
-    data, name = request.getfixturevalue("founded_on_postgres")
-    return lambda folder: _lent(shops, data, name, folder)
+    return lambda data, folder: _lent(shops, data, folder)
 
 
 @contextmanager
-def _lent(shops: Shops, founded: Path, like: str, folder: Path) -> Iterator[Path]:
-    data = copied(founded, folder)
+def _lent(shops: Shops, original: Path, folder: Path) -> Iterator[Path]:
+    data, like = copied(original, folder), shops.name(original)
     name = shops.lend(data, like)
     yield data
     shops.take_back(name, like)
+
+
+@pytest.fixture(scope="session")
+def new_shop(engine: str, copy_of: CopyOf, request: pytest.FixtureRequest) -> NewShop:
+    """Makes shops like the founded one, for a test or for several."""
+    data = request.getfixturevalue("founded" if engine == "sqlite" else "founded_on_postgres")
+    return lambda folder: copy_of(data, folder)
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def _call(command: list[Path | str], user: int | None) -> None:
         raise RuntimeError(done.stderr)
 
 
-_RULES = """SELECT SUM(CAST(CAST(xmin AS TEXT) AS BIGINT)), COUNT(*) FROM (
+_RULES = """SELECT SUM(CAST(CAST(xmin AS TEXT) AS BIGINT)) || ' of ' || COUNT(*) FROM (
     SELECT xmin FROM pg_class WHERE oid >= 16384
     UNION ALL SELECT xmin FROM pg_attribute WHERE attrelid >= 16384
     UNION ALL SELECT xmin FROM pg_trigger WHERE oid >= 16384
@@ -145,6 +145,10 @@ class Shops:
         """Tell the shop in a data directory that this is its database."""
         (data / "kashop.toml").write_text(f'database = "{self.address(name)}"\n')
 
+    def name(self, data: Path) -> str:
+        """What the database of a data directory's shop is called."""
+        return (data / "kashop.toml").read_text().partition("postgresql:///")[2].partition("?")[0]
+
     def lend(self, data: Path, like: str) -> str:
         """For the shop in a data directory a database like another, which must not change any more; its name."""
         if like not in self._idle:
@@ -184,6 +188,7 @@ def _remember(con: psycopg.Connection) -> None:
     tables = [name for (name,) in con.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")]
     filled = [name for name in tables if con.execute(f"SELECT 1 FROM {name} LIMIT 1".encode()).fetchone()]
     sequences = con.execute("SELECT sequencename, COALESCE(last_value, 1), last_value IS NOT NULL FROM pg_sequences").fetchall()
+    con.execute("DROP SCHEMA IF EXISTS founded CASCADE")
     con.execute("CREATE SCHEMA founded")
     for name in filled:
         con.execute(f"CREATE TABLE founded.{name} AS TABLE public.{name}".encode())

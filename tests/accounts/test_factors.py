@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import sqlite3
 
 import pytest
 
@@ -14,6 +13,7 @@ from kashop.lib.actor import CLI
 from kashop.notices import reads as notices
 from kashop.shop import Shop
 from kashop.web.edge import Edge
+from tests import beside
 from tests.accounts.phone import TOTP, Phone, enrol, give_code, half_way
 from tests.accounts.test_login import is_in
 from tests.admin.desk import SUPPORT, Desk, add_staff, complaints, value_of
@@ -75,11 +75,10 @@ async def test_a_seed_and_the_codes_are_kept_sealed_or_hashed_and_shown_once(
     strange = await desk.post("/admin/account/recovery-codes/file", {"codes": "aaaaa-aaaaa <script>"})
     assert strange.status_code == 404
     assert seed not in (await desk.get("/admin/account")).text
-    stored = b"".join(p.read_bytes() for p in shop.config.data.rglob("kashop.db*"))
+    stored = beside.stored(shop.config.place)
     plain = [seed, *codes, *(c.replace("-", "") for c in codes)]
     assert not [s for s in plain if s.encode() in stored or s.lower().encode() in stored]
-    with sqlite3.connect(shop.config.data / "kashop.db") as con:
-        assert con.execute("SELECT count(*) FROM recovery_codes").fetchone() == (10,)  # what was read is what was written
+    assert beside.value(shop.config.place, "SELECT COUNT(*) FROM recovery_codes") == 10  # what was read is what was written
 
 
 def test_ten_different_codes_of_fifty_bits() -> None:

@@ -13,6 +13,7 @@ from kashop.notices import reads as notices
 from kashop.notices.rules import opened_facts
 from kashop.shop import Shop
 from kashop.web.edge import Edge
+from tests import beside
 from tests.accounts.phone import enrol
 from tests.accounts.test_login import is_in
 from tests.admin.desk import SUPPORT, Desk, add_staff, complaints
@@ -101,7 +102,7 @@ async def test_b11_the_token_is_in_no_referer_and_stored_nowhere(shop: Shop, app
     page = await desk.get(RESET)
     assert page.status_code == 200
     assert token not in page.text
-    stored = b"".join(p.read_bytes() for p in shop.config.data.rglob("kashop.db*"))
+    stored = beside.stored(shop.config.place)
     assert b"password.reset" in stored  # what is read here is what was written
     assert token.encode() not in stored
 

@@ -1,8 +1,8 @@
 """Every invariant holds in a shop that has seen everything, and each one that is broken on purpose is named, without a code."""
 
 import asyncio
-import shutil
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,8 @@ from kashop.payments.statements import rules, writes
 from kashop.payments.statements.types import Line
 from kashop.shop import Shop
 from kashop.vault import Keyring
-from tests.cast import TestClock, add_epay, add_product, call_back, config, epay_notice, order
+from tests import beside
+from tests.cast import CopyOf, NewShop, TestClock, add_epay, add_product, call_back, config, epay_notice, order
 
 IDS = [f"I-{n:02}" for n in (*range(1, 17), 19, 20, 24, 26, 27, 29, 30, 32, 36, 43)] + [
     "K-01",
@@ -162,13 +163,11 @@ CRIMES = [
 
 
 @pytest.fixture(scope="module")
-def traded(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def traded(new_shop: NewShop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A shop that sold by machine and by hand, for nothing, late and for too little; it has an unpaid and an ended order."""
-    data = tmp_path_factory.mktemp("traded") / "shop"
-    shutil.copytree(founded, data)
-    shutil.copy2(founded.with_name("shop.key"), data.with_name("shop.key"))
-    asyncio.run(_trade(data))
-    return data
+    with new_shop(tmp_path_factory.mktemp("traded")) as data:
+        asyncio.run(_trade(data))
+        yield data
 
 
 async def _trade(data: Path) -> None:
@@ -219,10 +218,9 @@ async def _state(shop: Shop, clock: TestClock) -> None:
 
 
 @pytest.fixture
-def copy(traded: Path, tmp_path: Path) -> Path:
-    shutil.copytree(traded, tmp_path / "shop")
-    shutil.copy2(traded.with_name("shop.key"), tmp_path / "shop.key")
-    return tmp_path / "shop"
+def copy(traded: Path, copy_of: CopyOf, tmp_path: Path) -> Iterator[Path]:
+    with copy_of(traded, tmp_path) as data:
+        yield data
 
 
 async def looked_at(data: Path, *, is_all: bool = True) -> dict[str, Result]:
@@ -237,9 +235,8 @@ async def test_a_shop_that_has_seen_everything_breaks_nothing(copy: Path) -> Non
     found = await looked_at(copy)
     assert list(found) == IDS
     assert {r.id: r.witness for r in found.values() if r.witness} == {}
-    with sqlite3.connect(copy / "kashop.db") as con:
-        statuses = {s for (s,) in con.execute("SELECT status FROM orders")}
-        codes = {s for (s,) in con.execute("SELECT status FROM codes")}
+    statuses = {status for (status,) in beside.rows(config(copy).place, "SELECT status FROM orders")}
+    codes = {status for (status,) in beside.rows(config(copy).place, "SELECT status FROM codes")}
     assert statuses == {"delivered", "delivering", "pending", "expired", "refunded"}
     assert codes == {"free", "held", "sold", "void"}
 
@@ -268,6 +265,7 @@ def witnesses(path: Path, keyring: Keyring) -> dict[str, str]:
     return {**found, "I-19": examine.schema(path), "I-43": examine.integrity(path)}
 
 
+@pytest.mark.sqlite  # the crimes are in its words
 @pytest.mark.parametrize(("id_", "crime"), CRIMES, ids=[f"{id_}-{n}" for n, (id_, _) in enumerate(CRIMES)])
 def test_what_is_broken_is_named(copy: Path, keyring: Keyring, id_: str, crime: str) -> None:
     con = sqlite3.connect(copy / "kashop.db")
@@ -282,10 +280,7 @@ def test_what_is_broken_is_named(copy: Path, keyring: Keyring, id_: str, crime: 
 
 
 def test_the_command_says_so(copy: Path) -> None:
-    con = sqlite3.connect(copy / "kashop.db")
-    con.execute("UPDATE stock_counts SET free = free + 1")
-    con.commit()
-    con.close()
+    beside.change(config(copy).place, "UPDATE stock_counts SET free = free + 1")
     found = asyncio.run(looked_at(copy))
     assert [r.id for r in found.values() if r.witness] == ["K-01"]
     assert found["K-01"].witness.startswith("SKU ")
@@ -295,6 +290,7 @@ def test_every_invariant_has_its_crime() -> None:
     assert {id_ for id_, _ in CRIMES} == set(IDS)
 
 
+@pytest.mark.sqlite
 def test_a_damaged_file_is_found(copy: Path) -> None:
     path = copy / "kashop.db"
     assert examine.integrity(path) == ""

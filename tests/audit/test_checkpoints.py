@@ -17,6 +17,7 @@ from kashop.flows import notices as notice_flow
 from kashop.jobs.schedule import SCHEDULE
 from kashop.lib.actor import CLI, Actor
 from kashop.shop import Shop
+from tests import beside
 from tests.cast import TestClock
 
 CHECKER = Path(__file__).parents[2] / "docs" / "reference" / "check_note.py"
@@ -89,6 +90,7 @@ async def test_the_key_is_made_at_the_founding_and_bound_to_the_chain(shop: Shop
     seed = shop.keyring.open_settings(stored.sealed_seed, name=checkpoint.SEED)
     assert notes.key_of(seed, key.name) == key
     assert not [path for path in shop.config.data.rglob("*") if path.is_file() and seed in path.read_bytes()]
+    assert seed not in beside.stored(shop.config.place)
 
 
 async def test_a_shop_from_before_makes_its_key_at_first_use(shop: Shop) -> None:

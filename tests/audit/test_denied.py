@@ -85,13 +85,7 @@ def read_only(con: sqlite3.Connection) -> None:
     con.execute("PRAGMA query_only=1")
 
 
-def no_reveals(con: sqlite3.Connection) -> None:
-    """The audit's own table refuses."""
-    con.execute("""CREATE TRIGGER no_reveals BEFORE INSERT ON events WHEN NEW.name LIKE 'code.%'
-                   BEGIN SELECT RAISE(ABORT, 'this cannot be recorded'); END""")
-
-
-FAULTS = {"disk full": (disk_full, 503), "read only": (read_only, 503), "refused": (no_reveals, 500)}
+FAULTS = {"disk full": disk_full, "read only": read_only}
 
 
 async def break_writer(shop: Shop, fault: Callable[[sqlite3.Connection], None]) -> None:
@@ -101,24 +95,35 @@ async def break_writer(shop: Shop, fault: Callable[[sqlite3.Connection], None]) 
 
 async def tamper(shop: Shop) -> None:
     """Any opening of a sold code would now raise the vault's alarm: the trace that a decryption leaves."""
-    await shop.db.write(lambda tx: tx.run("UPDATE codes SET sealed = zeroblob(80) WHERE status = 'sold'"))
+    await shop.db.write(lambda tx: tx.run("UPDATE codes SET sealed = :none WHERE status = 'sold'", none=bytes(80)))
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_what_cannot_be_recorded_is_not_shown(
     shop: Shop, site: httpx.AsyncClient, placed: Placed, door: Door, fault: str
 ) -> None:
-    cause, status = FAULTS[fault]
-    await break_writer(shop, cause)
+    await break_writer(shop, FAULTS[fault])
     shown = 0
     while (answer := await door(site, placed)).status_code == 200 and shown < 40:
         shown += 1  # a full disk takes what fits into the pages there are
-    assert (answer.status_code, "CANARY" in answer.text) == (status, False)
+    assert (answer.status_code, "CANARY" in answer.text) == (503, False)
     assert (shown > 0) == (fault == "disk full")
     assert len([e for e in await shop.db.read(reads.page, 0) if e.name in REVEALS]) == 2 * shown
 
 
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
+async def test_what_the_audit_s_own_table_refuses_is_not_shown(
+    shop: Shop, site: httpx.AsyncClient, placed: Placed, door: Door
+) -> None:
+    beside.poison(shop.config.place, "events", on="INSERT", only="NEW.name LIKE 'code.%'")
+    answer = await door(site, placed)
+    assert (answer.status_code, "CANARY" in answer.text) == (500, False)
+    assert not [e for e in await shop.db.read(reads.page, 0) if e.name in REVEALS]
+
+
+@pytest.mark.sqlite
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
 async def test_what_cannot_be_recorded_is_not_even_opened(
     shop: Shop, site: httpx.AsyncClient, placed: Placed, door: Door
@@ -148,6 +153,7 @@ async def test_control_the_same_doors_show_when_the_audit_takes_it(
     assert [line for line in told if line["event"] == "vault alarm"]
 
 
+@pytest.mark.sqlite
 async def test_staff_see_and_export_nothing_that_cannot_be_recorded(shop: Shop, placed: Placed) -> None:
     (code_id,) = await shop.db.read(lambda db: db.values("SELECT min(code_id) FROM codes WHERE status = 'free'"))
     wish = Wish(sought=Sought(status="free"), most=100, reason="moved to the partner")

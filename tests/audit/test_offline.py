@@ -20,6 +20,8 @@ from tests import serving
 from tests.cast import config
 from tests.cli.conftest import Terminal
 
+pytestmark = pytest.mark.sqlite  # a file is read, and copies of it
+
 WHO = Actor("staff", "1", ip="203.0.113.9")
 
 

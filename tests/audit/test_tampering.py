@@ -23,6 +23,8 @@ from tests.audit import crimes
 from tests.audit.filling import fill
 from tests.cast import TestClock, config
 
+pytestmark = pytest.mark.sqlite  # crimes are done to copies of a file
+
 MILLION = 1_000_000
 
 

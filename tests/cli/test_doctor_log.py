@@ -9,6 +9,8 @@ from kashop.db import examine
 from kashop.db.examine import LogState
 from tests.cast import config
 
+pytestmark = pytest.mark.sqlite
+
 SMALL, LARGE = 3 * 2**20, 400 * 2**20
 
 

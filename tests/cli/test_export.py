@@ -1,7 +1,6 @@
 """`kashop codes export`: the same rules as in the panel, for whoever sits at the terminal."""
 
 import asyncio
-import sqlite3
 import stat
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from kashop.accounts import writes as accounts
 from kashop.approvals import writes as approvals
 from kashop.lib.actor import CLI, Actor
 from kashop.shop import Shop
+from tests import beside
 from tests.cast import add_product, config
 from tests.cli.conftest import Terminal
 from tests.workbooks import codes as codes_in
@@ -36,8 +36,7 @@ def stocked(data: Path) -> Path:
 
 
 def events(data: Path, name: str) -> list[tuple[str, str, str]]:
-    with sqlite3.connect(data / "kashop.db") as con:
-        return con.execute("SELECT actor_kind, reason, payload FROM events WHERE name = ?", (name,)).fetchall()
+    return beside.rows(config(data).place, "SELECT actor_kind, reason, payload FROM events WHERE name = :name", name=name)
 
 
 def test_codes_are_exported_sealed_and_written_down(terminal: Terminal, stocked: Path, words: Path, tmp_path: Path) -> None:

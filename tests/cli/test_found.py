@@ -14,6 +14,8 @@ from click.testing import CliRunner
 
 from kashop.cli.root import COMMANDS
 from kashop.cli.root import kashop as root
+from tests import beside
+from tests.cast import config
 from tests.cli.conftest import Program, Terminal
 
 
@@ -160,9 +162,9 @@ def test_keys_that_do_not_fit(terminal: Terminal) -> None:
 def test_migrate(terminal: Terminal) -> None:
     assert terminal.json("migrate", "--check") == {"pending": []}
     assert terminal.good("migrate") == "The schema is up to date.\n"
-    with sqlite3.connect(terminal.data / "kashop.db") as con:
-        table = next(n for (n,) in con.execute("SELECT name FROM sqlite_master WHERE name LIKE '%migrations%'"))
-        con.execute(f"UPDATE {table} SET name = '9999_from_the_future' WHERE name LIKE '0001%'")
+    place = config(terminal.data).place
+    table = next(name for name in beside.row_counts(place) if "migrations" in name)
+    beside.change(place, f"UPDATE {table} SET name = '9999_from_the_future' WHERE name LIKE '0001%'")
     for command in ("migrate", "check", "doctor"):
         result = terminal.run(command)
         assert result.exit_code == 1

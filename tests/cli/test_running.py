@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from kashop.flows import checkout
 from kashop.flows.checkout import Checkout, Placed, Want
 from kashop.shop import Shop
+from tests import beside
 from tests.cast import BUYER, add_epay, add_product, config
 from tests.cli.conftest import Terminal
 
@@ -114,8 +114,7 @@ def test_staff(terminal: Terminal, tmp_path: Path) -> None:
     terminal.good("admin", "disable", "wang@example.com")
     assert "disabled" in terminal.good("admin", "list")
     assert terminal.json("admin", "reset-password", "li@example.com")["password"]
-    with sqlite3.connect(terminal.data / "kashop.db") as con:
-        con.execute("UPDATE staff SET locked_until = 9999999999999, failed_logins = 12")
+    beside.change(config(terminal.data).place, "UPDATE staff SET locked_until = 9999999999999, failed_logins = 12")
     assert "locked" in terminal.good("admin", "list")
     terminal.good("admin", "unlock", "owner@example.com")
     assert not {s["email"]: s["is_locked"] for s in terminal.json("admin", "list")}["owner@example.com"]
@@ -202,8 +201,8 @@ def test_the_vault_and_the_chain(terminal: Terminal) -> None:
     whole = terminal.json("audit", "verify")
     assert whole["ok"] is True
     assert terminal.good("audit", "head") == f"{whole['seq']} {whole['hash']}\n"
-    with sqlite3.connect(terminal.data / "kashop.db") as con:
-        con.executescript("DROP TRIGGER events_never_updated; UPDATE events SET reason = 'x' WHERE seq = 2")
+    crime = "UPDATE events SET reason = 'x' WHERE seq = 2"
+    beside.change(config(terminal.data).place, crime, past=("events_never_updated",))
     broken = terminal.run("audit", "verify")
     assert (broken.exit_code, broken.stdout) == (2, "")
     assert "event 2" in broken.stderr
@@ -218,6 +217,7 @@ def findings(terminal: Terminal, **env: str) -> tuple[int, dict[str, tuple[str, 
     return result.exit_code, {f["subject"]: (f["level"], f["said"]) for f in worst}
 
 
+@pytest.mark.sqlite  # on a server it looks at other things: tests/cli/test_on_postgres.py
 def test_the_doctor_finds_a_new_shop_well(terminal: Terminal) -> None:
     code, found = findings(terminal)
     assert code == 0, found
@@ -226,12 +226,12 @@ def test_the_doctor_finds_a_new_shop_well(terminal: Terminal) -> None:
     assert "Nothing must be mended." in terminal.good("doctor")
 
 
+@pytest.mark.sqlite
 def test_the_doctor_says_what_to_mend(terminal: Terminal) -> None:
     key = terminal.data.with_name("shop.key")
     (terminal.data / "kashop.db").chmod(0o644)
     (terminal.data / "plugins" / "bad.py").write_text("KASHOP_PLUGIN = nonsense")
-    with sqlite3.connect(terminal.data / "kashop.db") as con:
-        con.execute("INSERT INTO job_runs VALUES ('forget', 1, 1, 0, 'it broke')")
+    beside.change(config(terminal.data).place, "INSERT INTO job_runs VALUES ('forget', 1, 1, 0, 'it broke')")
     code, found = findings(terminal, KASHOP_BASE_URL="http://shop.example")
     mend = {subject: said for subject, (level, said) in found.items() if level == "mend"}
     assert code == 1

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import beside
+from tests.cast import config
 from tests.cli.conftest import KASHOP, Program, Terminal, clean_environ
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
@@ -88,8 +89,7 @@ def test_only_the_jobs(data: Path) -> None:
         assert "The jobs of" in said
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
-            with sqlite3.connect(data / "kashop.db") as con:
-                ran = {j for (j,) in con.execute("SELECT job FROM job_runs")}
+            ran = {job for (job,) in beside.rows(config(data).place, "SELECT job FROM job_runs")}
             if len(ran) >= 4:
                 break
             time.sleep(0.2)

@@ -2,19 +2,18 @@
 
 import io
 import json
-import sqlite3
 from pathlib import Path
 
 import pytest
 
+from tests import beside
+from tests.cast import config
 from tests.cli.conftest import Terminal
 
 
 def rows(data: Path) -> dict[str, int]:
     """How many rows every table has."""
-    with sqlite3.connect(data / "kashop.db") as con:
-        tables = [n for (n,) in con.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {t: con.execute(f"SELECT COUNT(*) FROM {t}").fetchone()[0] for t in tables}
+    return beside.row_counts(config(data).place)
 
 
 def test_a_product_from_nothing_to_a_shelf_of_codes(terminal: Terminal) -> None:

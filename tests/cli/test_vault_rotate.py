@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from kashop.flows import rotate
 from kashop.lib.actor import CLI
 from kashop.shop import Shop
+from tests import beside
 from tests.cast import add_product, config
 from tests.cli.conftest import Terminal
 from tests.serving import Served, kashop
@@ -55,10 +55,8 @@ def test_an_interrupted_one_is_resumed(stocked: Path, terminal: Terminal) -> Non
 
 
 def test_what_does_not_open_ends_it_with_one(stocked: Path, terminal: Terminal) -> None:
-    con = sqlite3.connect(stocked / "kashop.db")
-    con.execute("UPDATE codes SET sealed = x'0102' WHERE code_id = (SELECT MIN(code_id) FROM codes)")
-    con.commit()
-    con.close()
+    broken = "UPDATE codes SET sealed = :sealed WHERE code_id = (SELECT MIN(code_id) FROM codes)"
+    beside.change(config(stocked).place, broken, sealed=bytes(2))
     result = terminal.run("vault", "rotate")
     assert result.exit_code == 1
     assert "1 codes do not open and were left as they are" in result.stdout

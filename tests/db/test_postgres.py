@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import psycopg
@@ -12,6 +12,7 @@ from kashop.db import Reader, Tx, examine, migrate, postgres, postgres_links
 from kashop.db.postgres import PostgresDb
 from kashop.lib.clock import SystemClock
 from kashop.lib.errors import Invalid, Unavailable, UnknownOutcome
+from tests import beside
 from tests.postgres import Shops
 
 
@@ -181,3 +182,25 @@ def test_a_schema_that_was_changed_is_seen(address: str, sql: str, said: str) ->
     with psycopg.connect(address, autocommit=True) as con:
         con.execute(sql.encode())
     assert examine.schema(address) == said
+
+
+def test_a_database_that_was_given_back_is_lent_again_as_it_was(
+    founded_on_postgres: Path, postgres: Shops, tmp_path: Path
+) -> None:
+    like = postgres.name(founded_on_postgres)
+    name = postgres.lend(tmp_path, like)
+    address = postgres.address(name)
+    before = beside.row_counts(address)
+    with closing(psycopg.connect(address, autocommit=True)) as left_open:
+        left_open.execute("INSERT INTO pools (slug, name) VALUES ('vip', 'VIP')")
+        left_open.execute("BEGIN; UPDATE settings SET value = 'x'")
+        beside.change(address, "DELETE FROM staff", past=("any",))
+        postgres.take_back(name, like)
+    assert postgres.lend(tmp_path, like) == name
+    assert beside.row_counts(address) == before
+    assert not beside.rows(address, "SELECT name FROM settings WHERE value = 'x'")
+    beside.change(address, "INSERT INTO pools (slug, name) VALUES ('next', 'Next')")
+    assert beside.value(address, "SELECT MAX(pool_id) FROM pools") == 2  # the first number that was free then is free again
+    beside.change(address, "ALTER TABLE events DISABLE TRIGGER events_never_changed")
+    postgres.take_back(name, like)
+    assert postgres.lend(tmp_path, like) != name  # its rules were changed: it is no more

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sqlite3
 from pathlib import Path
 
 from kashop.flows import settings
@@ -11,7 +10,9 @@ from kashop.notices import reads, rules
 from kashop.notices.writes import tell
 from kashop.settings.config import load
 from kashop.shop import Shop
+from tests import beside
 from tests.canary.scanner import Scanner
+from tests.cast import config
 from tests.notices.receivers import MailHouse, mail_house
 from tests.notices.setting_up import set_file
 from tests.serving import Served, kashop
@@ -41,12 +42,13 @@ async def queue(data: Path, house: MailHouse, to: list[str]) -> None:
 
 def let_leases_end(data: Path) -> None:
     """Two minutes pass for what the killed server held."""
-    with sqlite3.connect(data / "kashop.db", timeout=10) as con:
-        con.execute("UPDATE notices SET next_try_at = next_try_at - 130000 WHERE next_try_at IS NOT NULL")
+    later = "UPDATE notices SET next_try_at = next_try_at - 130000 WHERE next_try_at IS NOT NULL"
+    beside.change(config(data).place, later)
 
 
 async def test_i37_a_killed_server_tells_the_rest_and_keeps_no_secret(data: Path) -> None:
-    (data / "kashop.toml").write_text('private_networks = ["127.0.0.1"]\n', encoding="utf-8")
+    with (data / "kashop.toml").open("a", encoding="utf-8") as file:  # where its database is may stand there
+        file.write('private_networks = ["127.0.0.1"]\n')
     served = Served(data, KASHOP_LOG_LEVEL="debug")
     to = [f"p{n}@example.com" for n in range(6)]
     async with mail_house() as house:
@@ -69,6 +71,7 @@ async def test_i37_a_killed_server_tells_the_rest_and_keeps_no_secret(data: Path
     assert not any("invited" in line for line in lines)
     kept = Scanner({"link": LINK, "password": PASSWORD})
     assert kept.files(data) == []
+    assert kept.texts([("database", beside.stored(config(data).place))]) == []
     said = [("log", served.log.read_bytes()), ("file", "\n".join(lines).encode())]
     said.append(("list", kashop("notice", "list", "--json", "--data", data).encode()))
     assert kept.texts(said) == []
@@ -85,4 +88,6 @@ def test_the_scanner_would_have_found_it(data: Path) -> None:
         await shop.close()
 
     asyncio.run(careless())
-    assert Scanner({"link": LINK}).files(data) != []
+    scanner, place = Scanner({"link": LINK}), config(data).place
+    assert scanner.texts([("database", beside.stored(place))]) != []
+    assert scanner.files(data) != [] or not isinstance(place, Path)

@@ -14,6 +14,7 @@ from kashop.notices.texts import TEXTS
 from kashop.notices.writes import tell
 from kashop.shop import Shop
 from kashop.vault import Tampered
+from tests import beside
 from tests.house import tree
 from tests.house.messages import places
 
@@ -58,7 +59,7 @@ async def test_what_is_sealed_stands_nowhere_in_the_clear(shop: Shop) -> None:
     (notice,) = await shop.db.read(reads.due, "mail", limit=10)
     assert rules.opened_facts(shop.keyring, notice.about, notice.sealed) == {"link": LINK}
     assert LINK not in repr(notice) + notice.facts
-    assert LINK.encode() not in shop.config.file.with_name("kashop.db-wal").read_bytes()
+    assert LINK.encode() not in beside.stored(shop.config.place)
     with pytest.raises(Tampered):
         rules.opened_facts(shop.keyring, "password.reset", notice.sealed)
 

@@ -18,6 +18,7 @@ from kashop.shop import Shop
 from kashop.vault import OldEpoch
 from kashop.vault.rotation import reads
 from kashop.vault.rotation.types import Rotation
+from tests import beside
 from tests.cast import TestClock, add_epay, add_product, call_back, codes_of, config, epay_notice, order, stock
 from tests.vault.contents import epochs, fingerprints, keys, rows, spoil, states, texts
 
@@ -209,10 +210,11 @@ async def test_nothing_comes_in_under_an_old_key(shop: Shop) -> None:
     with pytest.raises(OldEpoch):
         await shop.db.write(inventory_writes.add_codes, 1, [old])
     fields = "product_id, sku_id, pool_id, batch_id, epoch, sealed, status, changed_at"
-    late = f"INSERT INTO codes (code_id, fingerprint, {fields}) SELECT 77, x'00', {fields} FROM codes"
+    late = f"INSERT INTO codes (code_id, fingerprint, {fields}) SELECT 77, :fingerprint, {fields} FROM codes"
     for broken in (late, "UPDATE codes SET epoch = 3", "UPDATE codes SET product_id = 2"):
+        values = {"fingerprint": b"\0"} if broken == late else {}
         with pytest.raises(Exception, match="sealed under its product's newest key"):
-            await shop.db.write(lambda tx, sql=broken: tx.run(sql))
+            await shop.db.write(lambda tx, sql=broken, values=values: tx.run(sql, **values))
     assert product_id == 1
 
 
@@ -265,5 +267,5 @@ async def test_nothing_of_the_old_keys_is_left_in_the_table(trading: Shop) -> No
     await rotate.begin(trading, CLI)
     await rotate.go_on(trading, SMALL)
     await trading.close()  # checkpoints
-    content = trading.config.file.read_bytes()
+    content = beside.stored(trading.config.place)
     assert not any(wrapped in content for wrapped in old)

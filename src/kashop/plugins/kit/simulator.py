@@ -218,7 +218,7 @@ def tell(told: Told) -> Heard:
     except urllib.error.HTTPError as error:
         return Heard(error.code, error.read(MOST_HEARD).decode("utf-8", "replace"))
     except (OSError, http.client.HTTPException) as error:
-        return Heard(0, type(error).__name__)
+        return Heard(0, f"{type(error).__name__}: {getattr(error, 'reason', error)}")  # urllib keeps what happened in its reason
 
 
 class _Server(ThreadingHTTPServer):

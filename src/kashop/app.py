@@ -10,7 +10,7 @@ from typing import Any
 from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 
-from kashop.flows import vault
+from kashop.flows import nodes, vault
 from kashop.jobs import reads as jobs
 from kashop.jobs.runner import Runner
 from kashop.jobs.schedule import SCHEDULE
@@ -62,11 +62,13 @@ async def running(
     runner, live = Runner(shop, with_jobs=with_jobs), Live(shop)
     try:
         await vault.start(shop)
+        await nodes.start(shop)
         await shop.plugins.start()
         runner.start()
         yield Running(shop, make_app(shop, runner=runner, live=live, is_strict=is_strict), runner, live)
     finally:
         live.close()
+        await nodes.stop(shop)
         await runner.stop()
         await shop.close()
 

@@ -27,6 +27,7 @@ from kashop.risk.tally import Tally
 from kashop.risk.waiting import Line
 from kashop.settings import Settings
 from kashop.settings.config import Config
+from kashop.settings.nodes.types import Leased
 from kashop.settings.reads import settings as stored_settings
 from kashop.shelf.memory import Shelf
 from kashop.storage import Storage, open_storage
@@ -69,6 +70,8 @@ class Shop:
     server_lock: ServerLock | None = None
     door: Door | None = None
     """Where this process is handed the root key, once flows/vault.py has made it."""
+    node: Leased | None = None
+    """What this server is called among others on its database, once flows/nodes.py has leased a number for it."""
     log: logs.Logger = field(default_factory=lambda: logs.get_logger("kashop"))
 
     def __post_init__(self) -> None:

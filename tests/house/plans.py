@@ -34,6 +34,7 @@ BOUNDED = {
         "supplier_keys",
         "import_keys",
         "job_runs",
+        "node_numbers",
         "vault_roots",
         "vault_keys",
         "vault_state",

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from kashop.cli.finding import Finding
+from kashop.flows import nodes
 from kashop.shop import Shop
 
 
@@ -15,3 +16,5 @@ async def of_nodes(shop: Shop) -> AsyncIterator[Finding]:
             yield Finding("limits", "mend", f"each server counts tries alone: {shop.limits.problem} Start it, or mend `limits`")
         else:
             yield Finding("limits", "ok", f"tries are counted over all servers in {where}")
+    for difference in await nodes.differences(shop):
+        yield Finding("servers", "mend", difference)

@@ -252,7 +252,7 @@ async def _proved(
         return proof
     ticket = _ticket_proof(shop, shown.ticket, client)
     if ticket is not None and ticket.task.work * RISEN >= task.work:
-        shop.waiting_line.leave(client)
+        await _leave_line(shop, client)
         return ticket
     raise await _needed(shop, captcha, task, client, shown)
 
@@ -295,10 +295,23 @@ async def _answered(shop: Shop, captcha: tuple[Captcha, str], shown: Shown) -> P
 
 async def _needed(shop: Shop, captcha: tuple[Captcha, str], task: Task, client: str, shown: Shown) -> ProofNeeded:
     if shown.asks_turn or shown.ticket:
-        turn = shop.waiting_line.turn(client, task.work)
+        turn = await _turn(shop, client, task.work)
         return ProofNeeded(task, challenge={}, script="", turn=turn, is_full=turn is None)
     challenge = await asyncio.wait_for(captcha[0].challenge(task), CAPTCHA_SECONDS)
     return ProofNeeded(task, challenge=challenge, script=captcha[1])
+
+
+async def _turn(shop: Shop, client: str, seconds: float) -> Turn | None:
+    """A place in the line, which is one however many servers there are."""
+    if not shop.db.has_nodes:
+        return shop.waiting_line.turn(client, seconds)
+    return await shop.db.write(writes.take_place, shop.keyring.sign("risk line", client), seconds)
+
+
+async def _leave_line(shop: Shop, client: str) -> None:
+    shop.waiting_line.leave(client)
+    if shop.db.has_nodes:
+        await shop.db.write(writes.leave_place, shop.keyring.sign("risk line", client))
 
 
 def ticket_of(shop: Shop, turn: Turn, client: str) -> str:

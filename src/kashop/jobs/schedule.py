@@ -14,6 +14,7 @@ from kashop.flows import (
     checkpoint,
     deliver,
     inbox,
+    nodes,
     notices,
     reconcile,
     refunds,
@@ -123,8 +124,9 @@ async def forget(shop: Shop) -> int:
 
 
 async def reload_settings(shop: Shop) -> int:
-    """Take up settings that a command line changed."""
+    """Take up settings that a command line or another server changed, and keep this server's number."""
     await settings.reload(shop)
+    await nodes.keep(shop)
     return 0
 
 

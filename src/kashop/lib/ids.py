@@ -21,18 +21,24 @@ _FETCHED = 4096
 _EPOCH_MS = 1_577_836_800_000  # 2020-01-01
 _SEQUENCE_BITS = 12
 _NODE_BITS = 10
+MOST_NODES = 1 << _NODE_BITS
 
 
 class Snowflakes:
     """Unique 63-bit keys in rising order: 41 bits of milliseconds, 10 of node, 12 of sequence. Safe across threads.
 
-    The node is random for each process unless given; it only has to differ among processes that write in the same millisecond.
+    The node is random for each process until it is given one; it has to differ among processes that write in the same
+    millisecond.
     """
 
     def __init__(self, node: int | None = None):
         self._node = secrets.randbelow(1 << _NODE_BITS) if node is None else node
         self._last = 0
         self._lock = threading.Lock()
+
+    def be(self, node: int) -> None:
+        """Make keys under this number from here on."""
+        self._node = node
 
     def take(self, count: int = 1) -> list[int]:
         """The next `count` keys."""

@@ -20,6 +20,25 @@ class Counted(msgspec.Struct, frozen=True):
     oldest: int
 
 
+class Place(msgspec.Struct, frozen=True):
+    """A client's place in the line: for how much work, and from when to when it serves."""
+
+    work_ms: int
+    opens_at: int
+    until: int
+
+
+def find_place(db: Reader, client: str) -> Place | None:
+    """A client's place, while it serves or will."""
+    sql = "SELECT work_ms, opens_at, until FROM waiting_turns WHERE client = :client AND until > :now"
+    return db.one(sql, Place, client=client, now=db.now)
+
+
+def end_of_line(db: Reader) -> int:
+    """Until when the last place in the line serves; 0 when nobody stands there."""
+    return int(db.value("SELECT COALESCE(MAX(until), 0) FROM waiting_turns"))
+
+
 def told_after(db: Reader, told_id: int, *, since: int, limit: int) -> list[Told]:
     """What was told next, oldest first, as far as it is newer than a moment."""
     sql = """SELECT told_id, node, tries FROM told_tries

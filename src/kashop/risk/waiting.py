@@ -46,7 +46,7 @@ class Line:
         known = self._places.get(client)
         if known is not None and known.seconds * WORTH >= seconds:
             return known
-        step = math.ceil(max(LEAST, seconds) * SECOND)
+        step = step_of(seconds)
         steady = self._steady.now()
         at = max(steady, self._last) + step
         if at - steady > max(LONGEST, step):
@@ -60,3 +60,15 @@ class Line:
     def leave(self, client: str) -> None:
         """The client took his turn."""
         self._places.pop(client, None)
+
+
+def behind(last: int, now: int, seconds: float) -> Turn | None:
+    """The place behind whoever opens last; None when the line is full."""
+    step = step_of(seconds)
+    at = max(now, last) + step
+    return None if at - now > max(LONGEST, step) else Turn(seconds, at, at + OPEN_FOR)
+
+
+def step_of(seconds: float) -> int:
+    """How much later whoever comes next has his turn, in milliseconds."""
+    return math.ceil(max(LEAST, seconds) * SECOND)

@@ -1,10 +1,13 @@
 """Changes of the risk room: proofs, each of which serves once; tries and places in the line over all servers."""
 
+import math
 from collections.abc import Sequence
 
 from kashop.db import Tx
+from kashop.lib.clock import SECOND
 from kashop.risk import reads
 from kashop.risk.tally import Try
+from kashop.risk.waiting import OPEN_FOR, WORTH, Turn, behind
 
 
 def spend(tx: Tx, mark: bytes, until: int) -> bool:
@@ -56,3 +59,22 @@ def forget_tries(tx: Tx, *, told_before: int, limit: int) -> int:
     sql = """DELETE FROM waiting_turns WHERE client IN (
                SELECT client FROM waiting_turns WHERE until < :now ORDER BY until, client LIMIT :limit)"""
     return gone + tx.run(sql, now=tx.now, limit=limit)
+
+
+def take_place(tx: Tx, client: str, seconds: float) -> Turn | None:
+    """The client's place in the line of all servers for so much work, as `Line.turn` gives it; None: the line is full."""
+    known = reads.find_place(tx, client)
+    if known is not None and known.work_ms * WORTH >= seconds * SECOND:
+        return Turn(known.work_ms / SECOND, known.opens_at, known.until)
+    turn = behind(reads.end_of_line(tx) - OPEN_FOR, tx.now, seconds)
+    if turn is not None:
+        sql = """INSERT INTO waiting_turns (client, work_ms, opens_at, until) VALUES (:client, :work_ms, :opens_at, :until)
+                 ON CONFLICT (client) DO UPDATE SET work_ms = excluded.work_ms, opens_at = excluded.opens_at,
+                   until = excluded.until"""
+        tx.run(sql, client=client, work_ms=math.ceil(seconds * SECOND), opens_at=turn.opens_at, until=turn.until)
+    return turn
+
+
+def leave_place(tx: Tx, client: str) -> None:
+    """The client took his turn; the line goes on behind him."""
+    tx.run("DELETE FROM waiting_turns WHERE client = :client", client=client)

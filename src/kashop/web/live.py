@@ -20,6 +20,9 @@ MOST, MOST_OF_ORDER, MOST_OF_CLIENT = 2000, 8, 200
 PAUSE_SECONDS = 0.05
 """Between two looks: a burst of commits is one look, not a hundred."""
 
+OTHERS_SECONDS = 1.0
+"""Between two looks at what other servers on the database did, while a page waits here."""
+
 _PAGE = 1000
 
 
@@ -56,6 +59,7 @@ class Live:
         self._seen: int | None = None
         self._is_rung = False
         self._looking: asyncio.Task[None] | None = None
+        self._watching: asyncio.TimerHandle | None = None
         self.is_closed = False
         self.looks = 0
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -84,6 +88,8 @@ class Live:
         listener = Listener(order_id, client)
         self._waiting.setdefault(order_id, set()).add(listener)
         self._clients[client] += 1
+        if self._shop.db.has_nodes and self._watching is None:
+            self._look_soon()
         try:
             yield listener
         finally:
@@ -101,6 +107,15 @@ class Live:
             self._looking = asyncio.get_running_loop().create_task(self._look())
         elif not self._waiting:
             self._seen = None
+
+    def _look_soon(self) -> None:
+        self._watching = asyncio.get_running_loop().call_later(OTHERS_SECONDS, self._look_at_others)
+
+    def _look_at_others(self) -> None:
+        self._watching = None
+        if self._waiting and not self.is_closed:
+            self.look()
+            self._look_soon()
 
     async def _look(self) -> None:
         while self._is_rung and self._waiting and not self.is_closed:
@@ -126,6 +141,8 @@ class Live:
     def close(self) -> None:
         """Let every page go: the server stops."""
         self.is_closed = True
+        if self._watching is not None:
+            self._watching.cancel()
         for listeners in self._waiting.values():
             for listener in listeners:
                 listener.ring()

@@ -67,8 +67,12 @@ def postgres_server(config: Config) -> Iterator[Finding]:
     """Which server it is, and how it keeps what it was told."""
     server = engine.postgres("postgres_schema").server(config.place)
     yield Finding("PostgreSQL", "ok", f"{server.version}, {server.size // 2**20} MiB")
+    if not server.may_write:
+        yield Finding("PostgreSQL", "mend", "the shop's role may not change its tables: let it own the database")
+    if not server.is_sorting:
+        yield Finding("PostgreSQL", "note", "the database does not sort text as a file does: its locale is not C.UTF-8")
     if server.is_standby:
-        yield Finding("PostgreSQL", "mend", "this server is a standby and takes no orders: give the address of the primary")
+        yield Finding("PostgreSQL", "mend", "a standby, or read only: it takes no orders. Give the address of the primary")
     if server.fsync != "on":
         yield Finding("PostgreSQL", "mend", "fsync is off: a power cut loses orders that were answered. Set fsync = on")
     if server.synchronous_commit in ("off", "local"):

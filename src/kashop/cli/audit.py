@@ -9,9 +9,11 @@ import rich_click as click
 from kashop.audit import notes, reads
 from kashop.audit.types import Verdict
 from kashop.cli import frame, show
+from kashop.db import Place
 from kashop.flows import checkpoint as flow
 from kashop.flows.verify import read_chain
 from kashop.lib.errors import Invalid
+from kashop.shop import require
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -48,7 +50,7 @@ def verify(
     """
     keys = [key for path in pubkeys for key in _found(path, notes.find_keys, "pubkey")]
     outside = [note for path in checkpoints for note in _found(path, notes.find_notes, "checkpoint")]
-    verdict = read_chain(database or frame.configured(data).place, keys=keys, outside=outside)
+    verdict = read_chain(database or _place(data), keys=keys, outside=outside)
     if is_json:
         show.as_json(_plain(verdict))
     elif verdict.flaw is not None:
@@ -57,6 +59,13 @@ def verify(
         _tell(verdict, has_key=bool(keys))
     if verdict.flaw is not None:
         ctx.exit(2)
+
+
+def _place(data: Path) -> Place:
+    config = frame.configured(data)
+    if config.database:
+        require(config)
+    return config.place
 
 
 def _found(path: Path, find: Any, option: str) -> list[Any]:

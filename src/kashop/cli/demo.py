@@ -84,6 +84,8 @@ async def _furnish(config: Config, at_work: list[Simulator]) -> None:
     shop = await Shop.open(config, is_server=True)
     try:
         if not shop.settings.flag("shop.practice"):
+            if config.database:
+                raise Conflict("The database holds a real shop: set KASHOP_DATABASE to another one for the demo.")
             raise Conflict("{data} holds a real shop: choose another --data for the demo.", data=config.data)
         if not shop.settings.text("shop.announcement"):
             await settings.change(shop, {"shop.announcement": demo_goods.ANNOUNCEMENT}, CLI)

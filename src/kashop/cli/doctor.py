@@ -30,7 +30,8 @@ def doctor(ctx: click.Context, *, data: Path, is_json: bool, fix: bool, online: 
     Versions, files, permissions, disk, addresses, migrations, jobs, gateways, plugins. `kashop check` looks at the shop itself.
     """
     config = frame.configured(data)
-    require(config)
+    if not config.database:
+        require(config)
     logs.configure(config.log_format, "error")
     if fix:
         ailments.mend(config)

@@ -8,6 +8,8 @@ import rich_click as click
 from kashop.cli import frame, show
 from kashop.flows.move import move as move_shop
 from kashop.lib import logs
+from kashop.lib.errors import Invalid
+from kashop.settings.config import check_address
 
 
 @click.command()
@@ -31,8 +33,10 @@ def move(*, data: Path, is_json: bool, address: str | None, address_file: Path |
     if (address is None) == (address_file is None):
         raise click.UsageError("Give one of --to and --to-file.")
     wanted = address or (address_file.read_text(encoding="utf-8").strip() if address_file else "")
-    if not wanted.startswith(("postgresql://", "postgres://")):
-        raise click.UsageError("Write an address that begins with postgresql://.")
+    try:
+        check_address(wanted)
+    except Invalid as refused:
+        raise click.UsageError(refused.text()) from None
     config = frame.configured(data)
     logs.configure(config.log_format, "warning")
     moved = move_shop(config, wanted, lambda table, rows: None if is_json or not rows else show.line(f"  {rows:>9}  {table}"))

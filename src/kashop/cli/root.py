@@ -71,6 +71,10 @@ class Commands(click.RichGroup):
             if isinstance(error, BrokenPipeError):
                 raise
             show.failed(ctx, error)
+        except Exception as error:
+            if not _is_of_postgres(error):
+                raise
+            show.failed(ctx, error)
         return ctx.exit(1)
 
 
@@ -87,6 +91,12 @@ def kashop(ctx: click.Context) -> None:
     for text in sys.argv[1:]:
         if not _is_text(text) and not Path(text).exists():
             raise click.UsageError(f"An argument is not valid UTF-8: {text.encode(errors='backslashreplace').decode()}")
+
+
+def _is_of_postgres(error: Exception) -> bool:
+    """Without loading the driver, which a shop on its file does not need."""
+    driver = sys.modules.get("psycopg")
+    return driver is not None and isinstance(error, driver.Error)
 
 
 def _is_text(argument: str) -> bool:

@@ -84,7 +84,7 @@ def _words(error: Exception) -> str:
     if isinstance(error, OSError):
         name = f"{error.filename}: " if error.filename else ""
         return f"{name}{error.strerror or error}"
-    return f"the database says: {error}"
+    return f"the database says: {(str(error).splitlines() or ['nothing'])[0]}"  # further lines may quote what a row holds
 
 
 def _complain(ctx: click.Context, code: str, message: str, errors: list[dict[str, str]]) -> None:

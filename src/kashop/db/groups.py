@@ -124,6 +124,9 @@ class Groups(ABC):
                 log.critical("the database cannot be reached", problem=away.text())
                 answers = [Failed(away)] * len(group)
                 self.problem = AWAY
+            except Unavailable as refusal:
+                log.error("a group could not be written", problem=refusal.text())
+                answers = [Failed(refusal)] * len(group)
             except Exception as error:  # the group was undone as a whole: a full disk, a lock that did not come
                 log.exception("write group failed")
                 refused = Unavailable("The shop cannot write just now: {problem}.", problem=str(error))

@@ -22,7 +22,12 @@ class ServerLock:
 
     def take(self, url: str = "") -> None:
         """Take it, leaving word of where this server answers. Raises Unavailable, naming the process, when another holds it."""
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:  # a shop on PostgreSQL whose server here has none yet
+            raise Unavailable(
+                "There is no directory {data}: make it, or choose another --data.", data=self._path.parent
+            ) from None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

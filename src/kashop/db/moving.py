@@ -14,7 +14,7 @@ import msgspec
 import psycopg
 
 from kashop.db import migrate
-from kashop.db.postgres_schema import connected
+from kashop.db.postgres_door import connected
 from kashop.db.postgres_units import Con, said
 from kashop.lib.errors import Conflict, Unavailable
 

@@ -18,7 +18,8 @@ from psycopg_pool import PoolTimeout
 
 from kashop.db import Reader, postgres_links
 from kashop.db.groups import AWAY, CAREFUL_GROUPS, Done, Groups, Unreachable
-from kashop.db.postgres_units import AGAIN, LOST, MACHINE, Con, PostgresTx, look, run_bare, run_marked, said
+from kashop.db.postgres_door import refusal
+from kashop.db.postgres_units import AGAIN, LOST, MACHINE, Con, PostgresTx, look, plainly, run_bare, run_marked, said
 from kashop.db.units import Undo, Unit
 from kashop.lib import logs
 from kashop.lib.clock import Clock
@@ -74,7 +75,7 @@ class PostgresDb(Groups):
         except psycopg.Error as error:
             db._writing.shutdown()
             db._threads.shutdown()
-            raise Unavailable("The database does not answer: {problem}.", problem=said(error)) from None
+            raise refusal(error) from None
         db._readers.open()
         return db
 
@@ -103,6 +104,9 @@ class PostgresDb(Groups):
                 continue
             except errors.QueryCanceled as error:  # the server lets nobody ask for so long: it would not another time
                 problem, is_over = said(error), True
+            except errors.InsufficientPrivilege as error:
+                log.error("a look failed", problem=said(error))
+                raise Unavailable("The shop cannot read just now: {problem}.", problem=plainly(error)) from None
             except LOST as error:
                 if taken > self._drained:  # what this connection met, the others that were there will
                     self._drained = time.monotonic()
@@ -159,6 +163,9 @@ class PostgresDb(Groups):
                 log.info("a group is run again", problem=said(error), tries=conflicts)
                 if conflicts == TRIES:
                     raise Unavailable("The shop cannot write just now: {problem}.", problem=said(error)) from error
+            except errors.InsufficientPrivilege as error:
+                log.info("the writer could not write", problem=said(error))
+                raise Unavailable("The shop cannot write just now: {problem}.", problem=plainly(error)) from None
             except MACHINE as error:
                 if (problem := said(error)) != known:
                     log.warning("the writer lost its connection", problem=problem)

@@ -16,6 +16,7 @@ from psycopg_pool import ConnectionPool
 from kashop.db.postgres_units import Con, adapt
 
 SILENCE: dict[str, Any] = {
+    "client_encoding": "UTF8",
     "connect_timeout": 3,
     "tcp_user_timeout": 10_000,
     "keepalives": 1,

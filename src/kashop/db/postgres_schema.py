@@ -5,15 +5,14 @@ Always true: each migration runs in one transaction with the record of it, which
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import msgspec
-import psycopg
 from psycopg import errors
 
 from kashop.db import dialect
-from kashop.db.postgres_links import way
-from kashop.db.postgres_units import Con, PostgresTx, adapt, said
-from kashop.lib.errors import Unavailable
+from kashop.db.postgres_door import connected, require_sorting, require_writable, sorts_as_a_file
+from kashop.db.postgres_units import Con, PostgresTx
 
 _RECORD = "CREATE TABLE IF NOT EXISTS kashop_migrations (name TEXT PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())"
 
@@ -34,18 +33,6 @@ _SHAPE = """
     WHERE connamespace = current_schema()::regnamespace"""
 
 
-@contextmanager
-def connected(address: str) -> Iterator[Con]:
-    """A connection that commits each statement. Raises Unavailable when the server does not answer."""
-    try:
-        con: Con = psycopg.connect(way(address), autocommit=True)
-    except psycopg.OperationalError as error:
-        raise Unavailable("The database does not answer: {problem}.", problem=said(error)) from None
-    adapt(con)
-    with con:
-        yield con
-
-
 def applied(address: str) -> set[str]:
     """The names of the migrations that were applied; none where there is no shop."""
     with connected(address) as con:
@@ -60,9 +47,16 @@ def _applied(con: Con) -> set[str]:
 
 
 def apply(address: str, scripts: dict[str, str]) -> list[str]:
-    """Apply what is missing of the migrations by name, in order; what this call applied."""
+    """Apply what is missing of the migrations by name, in order; what this call applied. Raises Unavailable, nothing changed,
+    where no shop could work."""
     done: list[str] = []
     with connected(address) as con:
+        require_writable(con)
+        found = _applied(con)
+        if not found:
+            require_sorting(con)
+        if not scripts.keys() - found:
+            return []  # a role that may do no more than a shop's work starts one too
         try:
             con.execute(_RECORD)
         except (errors.UniqueViolation, errors.DuplicateTable):  # another node made it in this very moment
@@ -129,17 +123,23 @@ class Server(msgspec.Struct, frozen=True):
     is_encrypted: bool
     is_local: bool
     is_superuser: bool
+    may_write: bool
+    is_sorting: bool
 
 
 def server(address: str) -> Server:
     """Look at the server. Raises Unavailable when it does not answer."""
     sql = """SELECT current_setting('server_version'), pg_database_size(current_database()), current_setting('fsync'),
-               current_setting('synchronous_commit'), current_setting('server_encoding'), pg_is_in_recovery(),
+               current_setting('synchronous_commit'), current_setting('server_encoding'),
+               pg_is_in_recovery() OR CAST(current_setting('transaction_read_only') AS BOOLEAN),
                COALESCE((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), FALSE),
                inet_client_addr() IS NULL OR inet_client_addr() = inet_server_addr(),
-               (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)"""
+               (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+               (SELECT COALESCE(bool_and(has_table_privilege(oid, 'UPDATE')), TRUE) FROM pg_class
+                WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace)"""
     with connected(address) as con:
-        return Server(*(con.execute(sql).fetchone() or ()))
+        told: tuple[Any, ...] = (*(con.execute(sql).fetchone() or ()), sorts_as_a_file(con))
+        return Server(*told)
 
 
 def has_table(address: str, name: str) -> bool:

@@ -30,6 +30,7 @@ LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 
 MACHINE = (
     *LOST,
+    errors.InsufficientPrivilege,
     errors.ReadOnlySqlTransaction,
     errors.IdleInTransactionSessionTimeout,
 )
@@ -162,8 +163,17 @@ def tell(error: BaseException) -> Exception:
     """An error that a Future can carry; what the server refused is Unavailable."""
     if isinstance(error, MACHINE):
         log.error("a unit of work could not write", problem=said(error))
-        return Unavailable("The shop cannot write just now: {problem}.", problem=said(error))
+        return Unavailable("The shop cannot write just now: {problem}.", problem=plainly(error))
     return tellable(error)
+
+
+def plainly(error: BaseException) -> str:
+    """What a buyer may read of it: no host, no table."""
+    if isinstance(error, errors.ReadOnlySqlTransaction):
+        return "its database is a standby"
+    if isinstance(error, errors.InsufficientPrivilege):
+        return "its role in the database lacks a right"
+    return "the database's disk is full" if isinstance(error, errors.DiskFull) else "the database does not answer"
 
 
 def said(error: BaseException) -> str:

@@ -48,7 +48,8 @@ class Founded(msgspec.Struct, frozen=True):
 
 
 async def found(config: Config, charter: Charter, *, clock: Clock | None = None) -> Founded:
-    """Make a shop in an empty or absent directory. Raises Conflict when one is there, Invalid for what the charter has wrong."""
+    """Make a shop in an empty or absent directory. Raises Conflict when one is there, Invalid for what the charter has wrong,
+    Unavailable when the database is not fit for one: then nothing was made on this machine."""
     wishes: dict[str, str | bool] = {
         "shop.currency": charter.currency,
         "shop.timezone": charter.timezone,
@@ -63,6 +64,8 @@ async def found(config: Config, charter: Charter, *, clock: Clock | None = None)
     passwords = Passwords.for_staff()
     password_hash = await passwords.hash(checked_password(password, email=charter.owner, field="owner_password"))
     passwords.close()
+    if config.database:
+        await _require_no_shop(config)
     _make_directory(config.data)
     await asyncio.to_thread(migrate.apply, config.place)
     if config.file.exists():
@@ -75,6 +78,22 @@ async def found(config: Config, charter: Charter, *, clock: Clock | None = None)
     finally:
         await db.close()
     return Founded(config.unseal_key_file, made_key, charter.owner, "" if charter.owner_password else password)
+
+
+async def _require_no_shop(config: Config) -> None:
+    """Before there is a key of a shop that is not made: the one on a server may be served elsewhere, with its own."""
+    await asyncio.to_thread(migrate.apply, config.place)
+    db = await engine.open_db(config.place, SystemClock(), readers=1)
+    try:
+        if await db.read(vault_reads.all_roots):
+            raise Conflict(
+                "There is a shop in this database already: to serve it here too, put its unseal key at {path} and run "
+                "`kashop serve`.",
+                code="already_founded",
+                path=config.unseal_key_file,
+            )
+    finally:
+        await db.close()
 
 
 def _make_directory(data: Path) -> None:

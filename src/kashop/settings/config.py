@@ -16,6 +16,9 @@ from kashop.db import Place
 from kashop.lib.addresses import Network, networks
 from kashop.lib.errors import Invalid
 
+_HOST = r"(\[[0-9a-fA-F:.]+\]|[^\s@/?#:,\[\]]*)(:\d*)?"
+_ADDRESS = re.compile(rf"postgres(ql)?://([^\s@/?]*@)?{_HOST}(,{_HOST})*(/[^\s@?]*)?(\?[^\s@?]*)?")
+
 
 class Secret(str):
     """Text that no print, log or traceback shows."""
@@ -134,6 +137,17 @@ def load(data: Path, environ: Mapping[str, str] = os.environ, **given: Any) -> C
     return _checked(config)
 
 
+def check_address(address: str) -> None:
+    """Raises Invalid for what is no address of a PostgreSQL: the driver would take a part of the password for a host, and tell it
+    to everyone who reads the log."""
+    if not _ADDRESS.fullmatch(address):
+        raise Invalid.of(
+            "database",
+            "Write the database's address as postgresql://USER:PASSWORD@HOST:PORT/NAME, with %40 for @, %2F for /, %3F for ? and "
+            "%25 for % in the password.",
+        )
+
+
 def default_key_file(data: Path) -> Path:
     """`/etc/kashop/unseal.key` for root's one shop under /var/lib, otherwise beside the data directory; never inside it."""
     if os.geteuid() == 0 and data == Path("/var/lib/kashop"):
@@ -178,8 +192,8 @@ def _checked(config: Config) -> Config:
         raise Invalid.of("port", "Write a port from 1 to 65535.")
     if config.base_url and not config.base_url.startswith(("http://", "https://")):
         raise Invalid.of("base_url", "Write an address that begins with https:// or http://.")
-    if config.database and not config.database.startswith(("postgresql://", "postgres://")):
-        raise Invalid.of("database", "Write an address that begins with postgresql://.")
+    if config.database:
+        check_address(config.database)
     _check_uploads(config)
     if config.limits and not config.limits.startswith(_STORES):
         raise Invalid.of("limits", "Write an address that begins with valkey:// or valkeys://.")

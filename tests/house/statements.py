@@ -18,7 +18,7 @@ Bound = Mapping[str, list[tuple[int, str | None]]]
 
 _CHANGED = re.compile(r"\b(?:INSERT\s+INTO|(?<!DO )(?<!FOR )UPDATE|DELETE\s+FROM)\s+(\w+)", re.I)
 _LOOKED = re.compile(r"(?<!DELETE )\b(?:FROM|JOIN)\s+(\w+)", re.I)
-_CTE = re.compile(r"(?:\bWITH\s+(?:RECURSIVE\s+)?|,\s*)(\w+)(?:\s*\([^()]*\))?\s+AS\s+\(", re.I)
+_CTE = re.compile(r"(?:\bWITH\s+(?:RECURSIVE\s+)?|,\s*)(\w+)(?:\s*\([^()]*\))?\s+AS\s+(?:MATERIALIZED\s+)?\(", re.I)
 _VERB = re.compile(r"\s*(\w+)")
 _BEYOND = re.compile(
     r"\bINSERT\s+OR\b|\bREPLACE\s+INTO\b|\bgroup_concat\b|\bdate\s*\(|\bdatetime\s*\(|\bstrftime\s*\(|\bifnull\s*\("

@@ -106,7 +106,7 @@ class Shop:
         lock = _prepared(config, is_server=is_server)
         config = config if is_server else _beside_server(config)
         clock = clock or SystemClock()
-        db = await engine.open_db(config.place, clock)
+        db = await _opened(config, clock, lock)
         try:
             settings, keys = await db.read(_keys, config)
             host = Host.load(config.data, safe_mode=safe_mode)
@@ -152,6 +152,15 @@ def require(config: Config) -> None:
         raise Unavailable("This shop moved to PostgreSQL: set KASHOP_DATABASE, or KASHOP_DATABASE_FILE, to its address.")
     if not engine.exists(config.place):
         raise Unavailable("There is no shop in {data}: make one with `kashop init --data {data}`.", data=config.data)
+
+
+async def _opened(config: Config, clock: Clock, lock: ServerLock | None) -> Db:
+    try:
+        return await engine.open_db(config.place, clock)
+    except BaseException:
+        if lock:
+            lock.release()
+        raise
 
 
 def _prepared(config: Config, *, is_server: bool) -> ServerLock | None:

@@ -19,7 +19,6 @@ def text(template: str, values: dict[str, str]) -> str:
 def shared(ips: dict[str, str]) -> dict[str, str]:
     """What is the same on all three."""
     return {
-        "etcds": ",".join(f"{ip}:2379" for ip in ips.values()),
         "peers": ",".join(f"{name}=http://{ip}:2380" for name, ip in ips.items()),
         **{f"ip{number}": ip for number, ip in enumerate(ips.values(), 1)},
     }

@@ -23,6 +23,7 @@ def test_what_differs_between_the_machines_of_the_guide_is_what_it_says() -> Non
     first, other = (templates.text("patroni.yml", templates.guide(name)).splitlines() for name in ("db1", "db2"))
     assert {line.split(":")[0].strip() for line, there in zip(first, other, strict=True) if line != there} == {
         "name",
+        "hosts",
         "listen",
         "connect_address",
     }

@@ -1,5 +1,6 @@
 """A shop's database as another process, a thief or a fault gets at it: beside the shop, and past its rules."""
 
+import contextlib
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,7 @@ def change(place: Place, *statements: str, past: tuple[str, ...] = (), **values:
 
 def row_counts(place: Place) -> dict[str, int]:
     """How many rows every table has: the witness that a refused request left nothing behind."""
-    tables = (
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_stat%'"
-        if isinstance(place, Path)
-        else "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-    )
-    names = [name for (name,) in rows(place, tables)]
+    names = [name for (name,) in rows(place, _tables_of(place))]
     return dict(rows(place, " UNION ALL ".join(f"SELECT '{name}', COUNT(*) FROM {name}" for name in names)))
 
 
@@ -46,6 +42,29 @@ def stored(place: Place) -> bytes:
     tables = [rows(place, f"SELECT * FROM {table}") for table in row_counts(place)]
     values = [value for table in tables for row in table for value in row]
     return b"\n".join(value if isinstance(value, bytes) else str(value).encode() for value in values)
+
+
+def everything(place: Place) -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table, over one connection."""
+    if not isinstance(place, Path):
+        return _everything(within(place), place)
+    with contextlib.closing(sqlite3.connect(place)) as con:
+        return _everything(con, place)
+
+
+def _everything(con: Any, place: Place) -> dict[str, list[dict[str, Any]]]:
+    found = {}
+    for (table,) in con.execute(_tables_of(place)).fetchall():
+        answer = con.execute(f"SELECT * FROM {table}")
+        names = [column[0] for column in answer.description]
+        found[table] = [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+    return found
+
+
+def _tables_of(place: Place) -> str:
+    if isinstance(place, Path):
+        return "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_stat%'"
+    return "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 
 
 def columns(place: Place, table: str) -> list[str]:

@@ -51,7 +51,9 @@ ACTS = {
     "change_method": Act(2, "payable", {"pick": PICK, "method": st.sampled_from(["alipay", "wxpay"])}),
     "cancel": Act(2, "orders", {"pick": PICK}),
     "expire": Act(2, "orders", {"pick": PICK}),
-    "send_back": Act(3, "receipts", {"pick": PICK, "share": st.sampled_from(["whole", "part", "beyond"])}),
+    "send_back": Act(
+        3, "receipts", {"pick": PICK, "share": st.sampled_from(["whole", "part", "beyond"]), "by_gateway": st.booleans()}
+    ),
     "hear_of_a_refund": Act(2, "payable", {"pick": PICK, "amount": st.sampled_from([100, 500, 5000]), "is_again": st.booleans()}),
     "reveal": Act(4, "orders", {"pick": PICK}),
     "confirm": Act(2, "payable", {"pick": PICK, "is_used": st.booleans()}),
@@ -66,6 +68,10 @@ ACTS = {
         {"slug": st.sampled_from(STOCKED), "new": st.integers(0, 5), "known": st.integers(0, 3), "twice": st.integers(0, 2)},
     ),
     "void": Act(1, "", {"slug": st.sampled_from(STOCKED), "pick": PICK}),
+    "take_an_import_back": Act(2, "", {"pick": PICK}),
+    "ask_in_turn": Act(2, "", {}),
+    "dispute": Act(1, "payable", {"pick": PICK}),
+    "rotate": Act(1, "", {}),
     "seal_or_unseal": Act(2, "", {}),
     "restart": Act(1, "", {}),
 }

@@ -7,7 +7,9 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from kashop.db import Reader
+from kashop.flows import settings
 from kashop.inventory import reads as inventory
+from kashop.lib.actor import CLI
 from kashop.orders import reads as orders
 from kashop.payments import reads as payments
 from kashop.plugins.kit.simulators.epay import EpaySimulator
@@ -22,6 +24,7 @@ async def furnish(data: Path, epay: EpaySimulator) -> None:
     shop = await Shop.open(config(data))
     await add_epay(shop, pid=epay.pid, key=epay.key, url=epay.url, methods="alipay,wxpay")
     await let_a_crowd_in(shop)
+    await settings.change(shop, {"risk.least_hold_minutes": max(good.hold_minutes for good in GOODS)}, CLI)  # also when pressed
     for good in GOODS:
         rules = {"price": good.price, "hold_minutes": good.hold_minutes, "tiers": good.tiers, "max_quantity": 10}
         kind = {"delivery": "manual" if good.is_manual else "auto", "is_free": not good.price}

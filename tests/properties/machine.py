@@ -1,9 +1,9 @@
 """Random histories of one shop, each step compared with the model, each state with every invariant."""
 
 import asyncio
-import shutil
 import tempfile
 from collections.abc import Coroutine
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,24 +25,25 @@ from kashop.plugins.kit.simulators.epay import EpaySimulator
 from kashop.shop import Shop
 from kashop.vault import Sealed
 from tests.cast import BUYER, TestClock, call_back, config, stock
+from tests.conftest import NewShop
 from tests.properties.acts import ACTS, GOODS, LIKELY, WANTS
 from tests.properties.looks import code_id_of, expected, form_of, moves_told, state_of
 from tests.properties.model import PAID, Model, ModelAttempt, ModelOrder, ModelReceipt
 from tests.properties.notices import notice
 from tests.properties.refunding import Refunding
+from tests.properties.upkeep import Upkeep
 
 T = TypeVar("T")
 
 
-class Histories(Refunding, RuleBasedStateMachine):
+class Histories(Refunding, Upkeep, RuleBasedStateMachine):
     """One shop's life."""
 
-    def __init__(self, template: Path, epay: EpaySimulator):
+    def __init__(self, new_shop: NewShop, epay: EpaySimulator):
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="kashop-history-"))
-        self.data = self.folder / "shop"
-        shutil.copytree(template, self.data)
-        shutil.copy2(template.with_name("shop.key"), self.folder / "shop.key")
+        self.kept = ExitStack()
+        folder = self.kept.enter_context(tempfile.TemporaryDirectory(prefix="kashop-history-"))
+        self.data = self.kept.enter_context(new_shop(Path(folder)))
         self.epay, self.clock, self.model = epay, TestClock(), Model(GOODS)
         self.loop = asyncio.Runner()
         self.placed: dict[str, checkout.Placed] = {}
@@ -67,7 +68,7 @@ class Histories(Refunding, RuleBasedStateMachine):
                 self.run(self.shop.close())
         finally:
             self.loop.close()
-            shutil.rmtree(self.folder)
+            self.kept.close()
 
     @initialize(keys=st.integers(2, 12), cards=st.integers(0, 9), gifts=st.integers(0, 3), first=st.lists(WANTS, max_size=3))
     def open(self, keys: int, cards: int, gifts: int, first: list[dict[str, int]]) -> None:
@@ -90,7 +91,7 @@ class Histories(Refunding, RuleBasedStateMachine):
 
     def import_codes(self, slug: str, new: int, known: int, twice: int) -> None:
         fresh = [f"{slug.upper()}-{self.number():05}" for _ in range(new)]
-        old = [code for shelf in self.model.shelf.values() for code in shelf][:known]
+        old = self.model.known[:known]
         lines = [*fresh, *old, *fresh[:twice]]
         if not lines:
             return

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 MINUTE = 60_000
 PAID = ("paid", "delivering", "delivered", "refunded")
+TAKEN_BACK = "taken back"
+"""What a code is called from then on."""
+
 UNFIT = {"paid_late", "paid_partly", "paid_over", "paid_twice"}
 
 
@@ -66,6 +69,8 @@ class ModelOrder:
     mismatch: str = ""
     """The transaction that stands on the desk as a mismatch."""
     desk: set[str] = field(default_factory=set)
+    failed: tuple[str, int] = ("", 0)
+    """The transaction and the amount of the refund that stands on the desk as failed."""
 
     @property
     def owed(self) -> int:
@@ -101,6 +106,15 @@ class ModelReceipt:
     back: int = 0
 
 
+@dataclass
+class ModelBatch:
+    """An import: the codes that it brought, as the shelf names them."""
+
+    slug: str
+    codes: list[str]
+    is_undone: bool = False
+
+
 class Model:
     """The shop."""
 
@@ -110,6 +124,9 @@ class Model:
         """Every code ever imported, in order; its place is its age."""
         self.free: dict[str, set[str]] = {good.slug: set() for good in goods}
         self.void: dict[str, int] = {good.slug: 0 for good in goods}
+        self.batches: list[ModelBatch] = []
+        self.by_hand = 0
+        """How many codes staff wrote themselves."""
         self.orders: dict[str, ModelOrder] = {}
         self.receipts: dict[str, ModelReceipt] = {}
         """By transaction."""
@@ -120,11 +137,31 @@ class Model:
 
     def stock(self, slug: str, codes: list[str]) -> int:
         """Import; how many are new."""
-        known = {code for shelf in self.shelf.values() for code in shelf}
+        known = set(self.known)
         new = [code for code in dict.fromkeys(codes) if code not in known]
+        self.batches.append(ModelBatch(slug, new))
         self.shelf[slug] += new
         self.free[slug] |= set(new)
         return len(new)
+
+    @property
+    def known(self) -> list[str]:
+        """The codes that no import may bring again."""
+        return [code for shelf in self.shelf.values() for code in shelf if not code.startswith(TAKEN_BACK)]
+
+    def take_back(self, batch: ModelBatch) -> int | None:
+        """Take an import back; how many codes became void, and may come again. None: buyers have some of it."""
+        theirs = {code for order in self.orders.values() for line in order.lines for code in line.held + line.sold}
+        if batch.is_undone or theirs & set(batch.codes):
+            return None
+        batch.is_undone = True
+        voided = [code for code in batch.codes if code in self.free[batch.slug]]
+        self.free[batch.slug] -= set(voided)
+        self.void[batch.slug] += len(voided)
+        shelf = self.shelf[batch.slug]
+        for code in voided:
+            shelf[shelf.index(code)] = batch.codes[batch.codes.index(code)] = f"{TAKEN_BACK} {len(self.batches)} {code}"
+        return len(voided)
 
     def can_hold(self, wants: dict[str, int]) -> bool:
         """Whether an order of these would find its codes."""
@@ -205,10 +242,21 @@ class Model:
             for line in order.lines:
                 self.free[line.good.slug] |= set(line.held)
                 line.held = []
+        if order.failed[0] == txn and order.failed[1] <= amount:
+            order.desk.discard("refund_failed")
         if receipt.back == receipt.amount and order.mismatch == txn:
             order.desk.discard("mismatch")
         if order.keeps_what_it_should:
             order.desk -= UNFIT
+
+    def fail_to_send_back(self, order: ModelOrder, txn: str, amount: int) -> None:
+        """The gateway does not send it; the first that stands on the desk stands for those that follow."""
+        order.failed = order.failed if "refund_failed" in order.desk else (txn, amount)
+        order.desk.add("refund_failed")
+
+    def is_of_the_vendor(self, txn: str) -> bool:
+        """Whether the vendor knows the transaction himself."""
+        return any(attempt.silent_txn == txn for order in self.orders.values() for attempt in order.attempts)
 
     def _find(self, order: ModelOrder, *, is_ahead: bool = False) -> None:
         if order.status in PAID:
@@ -220,6 +268,7 @@ class Model:
         elif self.delivers_late and self._can_hold_again(order):
             self._hold(order)
             self._pay(order)
+            order.desk.discard("paid_late")
         else:
             order.desk.add("paid_late")
 
@@ -272,6 +321,7 @@ class Model:
     def deliver_by_hand(self, order: ModelOrder, line: ModelLine, contents: list[str]) -> str:
         """Staff deliver a manual line; the state then."""
         line.sold = contents
+        self.by_hand += len(contents)
         self._progress(order)
         return order.status
 

@@ -10,6 +10,7 @@ from kashop.flows.refunds import Wish
 from kashop.lib.actor import CLI, SYSTEM
 from kashop.lib.errors import Invalid
 from kashop.payments import reads as payments
+from kashop.payments.rows import Refund
 from kashop.payments.types import Notice, RefundWord
 from kashop.shop import Shop
 from tests.properties.model import Model, ModelOrder
@@ -31,8 +32,8 @@ class Refunding:
     def number(self) -> int:
         raise NotImplementedError
 
-    def send_back(self, pick: int, share: str) -> None:
-        """Staff write down that money of a receipt went back by hand."""
+    def send_back(self, pick: int, share: str, by_gateway: bool) -> None:
+        """Staff write down that money of a receipt went back by hand, or let the gateway send it: who knows the payment does."""
         assert self.shop is not None
         txn, receipt = list(self.model.receipts.items())[pick % len(self.model.receipts)]
         order, _ = self.model.attempt(receipt.attempt_no)
@@ -43,14 +44,20 @@ class Refunding:
         row = self.loop.run(self.shop.db.read(payments.find_receipt, account.gateway_id, txn))
         assert row is not None
         given: dict[str, Any] = {"receipt_id": row.receipt_id, "amount_minor": amount}
-        wish = Wish(**given, reason="asked", is_recorded=True, reference="bank")
+        wish = Wish(**given, reason="asked", is_recorded=not by_gateway, reference="bank")
         work = refunds.refund(self.shop, order.order_no, wish, CLI)
         if not 0 < amount <= left:
             with pytest.raises(Invalid):
                 self.loop.run(work)
             return
-        self.loop.run(work)
-        self.model.send_back(order, txn, amount)
+        is_sent = not by_gateway or self.model.is_of_the_vendor(txn)
+        refund = self.loop.run(work)
+        assert isinstance(refund, Refund)
+        assert refund.status == ("done" if is_sent else "failed")
+        if is_sent:
+            self.model.send_back(order, txn, amount)
+        else:
+            self.model.fail_to_send_back(order, txn, amount)
 
     def hear_of_a_refund(self, pick: int, amount: int, is_again: bool) -> None:
         """The vendor tells of a refund made in his own pages: of a payment, or before he told of that."""

@@ -1,11 +1,7 @@
 """Who has waited equally long is served in the order of coming, on both engines: PostgreSQL would take them as it finds them."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-
-from kashop.db import Place
 from kashop.flows import checkout
 from kashop.lib.actor import CLI
 from kashop.orders import reads as orders
@@ -13,25 +9,10 @@ from kashop.payments import reads as payments
 from kashop.shop import Shop
 from tests import beside
 from tests.cast import TestClock, config, order, stock
-from tests.postgres import Shops
-
-pytestmark = pytest.mark.sqlite
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-async def place(request: pytest.FixtureRequest, template: Path) -> AsyncIterator[Place]:
-    if request.param == "sqlite":
-        yield config(template).place
-        return
-    like: str = request.getfixturevalue("like")
-    shops: Shops = request.getfixturevalue("postgres")
-    config(template).file.unlink()
-    name = shops.lend(template, like=like)
-    yield config(template).place
-    shops.take_back(name, like)
-
-
-async def test_what_is_due_at_once_is_taken_in_the_order_it_came(place: Place, template: Path, clock: TestClock) -> None:
+async def test_what_is_due_at_once_is_taken_in_the_order_it_came(template: Path, clock: TestClock) -> None:
+    place = config(template).place
     shop = await Shop.open(config(template), clock=clock, is_server=True)
     await stock(shop, "keys", [f"K-{n:05}" for n in range(20)])
     placed = [(await order(shop, "keys", contact=f"b{n}@example.com")).order for n in range(10)]

@@ -61,6 +61,7 @@ async def with_second_factor(shop: Shop, clock: TestClock) -> dict[str, str]:
     return {"second factor": offer.seed, **{f"recovery code {n}": code for n, code in enumerate(codes)}}
 
 
+@pytest.mark.sqlite
 async def test_a_stolen_disk_holds_nothing_that_can_be_read(shop: Shop, data: Path, tmp_path: Path, clock: TestClock) -> None:
     kept = await lived(shop, clock)
     scanner = Scanner(kept)

@@ -3,7 +3,10 @@
 import asyncio
 import threading
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -52,8 +55,7 @@ async def test_b01_one_password_over_five_thousand_accounts_is_slowed_for_the_wh
     answers = []
     for n in range(5000):
         email = f"clerk{n // 250}@example.com" if n % 250 == 0 else f"user{n}@example.com"
-        desk = Desk(app, ip=f"198.{51 + n // 65536}.{n // 256 % 256}.{n % 256}")
-        answers.append((await desk.http.post("/admin/login", data={"email": email, "password": "Summer2026!"})).status_code)
+        answers.append(await guess(app, email, ip=f"198.51.{n // 256}.{n % 256}"))
     assert answers.count(403) == 299  # of 300 in ten minutes one was the owner's own
     assert answers.count(429) == 4701
     assert (await known.log_in()).status_code == 303
@@ -64,6 +66,35 @@ async def test_b01_one_password_over_five_thousand_accounts_is_slowed_for_the_wh
     assert len(shop.limits._tries) < 700  # those that were turned away were not remembered either
     clock.pass_time(minutes=10)
     assert (await Desk(app, ip="192.0.2.9").log_in("clerk3@example.com")).status_code == 303
+
+
+async def guess(app: Edge, email: str, *, ip: str) -> int:
+    """One try to log in, without a client round it: five thousand clients take longer than what they ask."""
+    body = urlencode({"email": email, "password": "Summer2026!"}).encode()
+    form = [(b"content-type", b"application/x-www-form-urlencoded"), (b"content-length", b"%d" % len(body))]
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/admin/login",
+        "raw_path": b"/admin/login",
+        "query_string": b"",
+        "headers": [(b"host", b"shop.example"), (b"accept", b"text/html"), *form],
+        "client": (ip, 4711),
+        "server": ("shop.example", 80),
+    }
+    statuses = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Mapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    await app(scope, receive, send)
+    return int(statuses[0])
 
 
 @pytest.mark.parametrize(("length", "status"), [(1_000_000, 413), (200_000, 422), (257, 422)])
@@ -83,6 +114,16 @@ async def test_b03_long_ones_work_in_either_form_of_letters(shop: Shop, app: Edg
     await add_staff(shop, "long@example.com", "support", unicodedata.normalize("NFC", password))
     assert (await Desk(app).log_in("long@example.com", unicodedata.normalize(form, password))).status_code == 303
     assert (await Desk(app).log_in("long@example.com", password[:-1])).status_code == 403
+
+
+async def test_b04_fifty_at_once_are_hashed_two_at_a_time_and_never_by_the_loop(app: Edge, counting: Counting) -> None:
+    counting.lasts = 0.01
+    desks = [Desk(app, ip=f"198.51.100.{n}") for n in range(50)]
+    answers = await asyncio.gather(*(d.log_in(f"user{n}@example.com") for n, d in enumerate(desks)))
+    assert {a.status_code for a in answers} == {403}
+    assert (counting.total, counting.most) == (50, 2)  # 64 MiB each: 128 MiB, however many ask
+    assert len([t for t in threading.enumerate() if t.name.startswith("argon2")]) <= 4  # two for staff, two for look-ups
+    assert all(name.startswith("argon2") for name in counting.threads)
 
 
 async def test_b04_beyond_what_may_wait_they_are_turned_away(shop: Shop, app: Edge, counting: Counting) -> None:

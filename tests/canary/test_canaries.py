@@ -5,6 +5,7 @@ answer and environment is read for them in every disguise. The codes leave by a 
 import json
 import secrets
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from kashop.plugins.kit.simulators.epay import EpaySimulator
 from tests.canary.scanner import Scanner
 from tests.cast import OWNER
 from tests.journeys.browser import Browser
-from tests.serving import Served, run
+from tests.serving import Served, here
 
 
 def canary(kind: str) -> str:
@@ -47,8 +48,7 @@ class Life:
 
     def command(self, *arguments: str | Path, given: str = "", ends: int = 0) -> None:
         """A command whose whole output is kept for the scan."""
-        more = {"KASHOP_LOG_LEVEL": "debug", "TMPDIR": str(self.spool)}
-        done = run(*arguments, "--data", self.data, given=given, **more)
+        done = here(*arguments, "--data", self.data, given=given, KASHOP_LOG_LEVEL="debug")
         assert done.returncode == ends, (arguments, done.returncode, done.stderr.decode())
         self.said.append((f"kashop {' '.join(map(str, arguments[:2]))}", done.stdout + done.stderr))
 
@@ -95,9 +95,10 @@ class Life:
 
 
 @pytest.fixture
-def life(tmp_path: Path) -> Iterator[Life]:
+def life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Life]:
     with EpaySimulator(key=f"KANARIkey{secrets.token_hex(12)}") as epay:
         lived = Life(tmp_path, epay)
+        monkeypatch.setattr(tempfile, "tempdir", str(lived.spool))
         yield lived
         lived.close()
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from jinja2.ext import babel_extract
 
 from kashop.lib import errors
+from tests.house.tree import parsed
 
 GETTEXT = {"_", "gettext", "ngettext", "say", "N_"}
 SHOWN = {"label", "help", "title", "sentence"}
@@ -36,7 +37,7 @@ _REFUSALS = {n for n, c in vars(errors).items() if isinstance(c, type) and issub
 
 def in_python(source: str) -> set[str]:
     """The msgids of a source file."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     silent = {id(node) for quiet in _silent(tree) for node in ast.walk(quiet)}
     found = {text for node in ast.walk(tree) if isinstance(node, ast.Call) for text in _said_by(node)}
     for node in ast.walk(tree):

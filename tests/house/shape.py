@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from tests.house.tree import parsed
+
 MAX_FUNCTION = 40
 MAX_FILE = 400
 VAGUE = {"utils", "services", "core", "common", "helpers", "managers", "misc"}
@@ -32,7 +34,7 @@ def long_parts(source: str, file: str) -> Iterator[str]:
     lines = source.count("\n") + 1
     if lines > MAX_FILE + 1:
         yield f"{file} has {lines} lines"
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             if length > MAX_FUNCTION:
@@ -41,7 +43,7 @@ def long_parts(source: str, file: str) -> Iterator[str]:
 
 def undocumented(source: str, file: str) -> Iterator[str]:
     """Modules, and public functions and classes at the top of a module, without a sentence of promise."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     if tree.body and not ast.get_docstring(tree):
         yield f"{file}:1 the module has no docstring"
     for node in tree.body:
@@ -54,7 +56,7 @@ def undocumented(source: str, file: str) -> Iterator[str]:
 def wrong_first_arguments(source: str, file: str) -> Iterator[str]:
     """The first argument tells the room: `db: Reader` looks, `tx: Tx` changes, both plain `def`."""
     name = PurePosixPath(file).name
-    for node in ast.parse(source).body:
+    for node in parsed(source).body:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         arguments = node.args.posonlyargs + node.args.args
@@ -71,7 +73,7 @@ def wrong_first_arguments(source: str, file: str) -> Iterator[str]:
 
 def swallowed(source: str, file: str) -> Iterator[str]:
     """Handlers that catch everything and do nothing."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.ExceptHandler):
             catches_all = node.type is None or ast.unparse(node.type) in ("Exception", "BaseException")
             if catches_all and all(isinstance(s, ast.Pass) or _is_ellipsis(s) for s in node.body):
@@ -84,7 +86,7 @@ def borrowed(source: str, file: str) -> Iterator[str]:
     if "bundled" not in path.parts or path.parent.name == "bundled":
         return
     own = "kashop.bundled." + path.parts[path.parts.index("bundled") + 1]
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):
             names = [f"{node.module}.{a.name}" for a in node.names]

@@ -8,7 +8,10 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
+
+from tests.house.tree import parsed
 
 METHODS = {"one", "all", "value", "values", "run", "add", "many"}
 UNITS = {"Reader": "db", "Tx": "tx"}
@@ -55,9 +58,10 @@ class Statement:
         return self.sql is not None and "/*hot*/" in self.sql
 
 
+@lru_cache(maxsize=2000)
 def find(source: str, file: str) -> list[Statement]:
     """Every statement of a source file; `file` is its path from the top of the tree."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     constants = _literals(tree.body)
     found = []
     for function in ast.walk(tree):
@@ -201,6 +205,6 @@ def _strays(source: str, path: PurePosixPath) -> list[str]:
         return []
     return [
         f"{path}:{node.lineno} holds SQL outside the rooms"
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(parsed(source))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and _SQL_TEXT.match(node.value)
     ]

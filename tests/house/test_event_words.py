@@ -2,9 +2,11 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 
 from kashop.web.admin import desk_words, event_words, words
 from tests.house import tree
+from tests.house.tree import parsed
 
 COMPOSED = {
     "approval": ("approved", "rejected", "withdrawn"),
@@ -15,7 +17,7 @@ COMPOSED = {
 
 def recorded(source: str) -> Iterator[tuple[str, set[str]]]:
     """Each recorded event: its name as a literal, and the names of its facts."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Call) and _is_record(node.func):
             facts = {k.arg for k in node.keywords if k.arg and k.arg not in ("reason", "personal")}
             for argument in node.args[1:2]:
@@ -40,6 +42,7 @@ def _names(node: ast.expr) -> Iterator[str]:
             yield from (f"{start}{state}" for state in COMPOSED[start.rstrip(".")])
 
 
+@cache
 def everything() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in tree.sources():
@@ -66,7 +69,7 @@ def test_every_reason_of_a_callback_has_its_word() -> None:
 
 def rejections(source: str) -> Iterator[str]:
     """The literal reasons of `Rejected("…")` and of the inbox's own refusals."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Rejected", "_Refused"):
             yield from (a.value for a in node.args[-1:] if isinstance(a, ast.Constant) and isinstance(a.value, str))
 
@@ -86,7 +89,7 @@ def test_every_thing_has_its_word() -> None:
 
 def subjects(source: str) -> Iterator[str]:
     """The kinds of things to which something is recorded as done."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Call) and _is_record(node.func):
             for argument in node.args[3:4]:
                 if isinstance(argument, ast.Tuple) and isinstance(argument.elts[0], ast.Constant):

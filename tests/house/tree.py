@@ -3,10 +3,11 @@
 Always true: read from the tree itself (pyproject.toml, migrations/), never repeated here.
 """
 
+import ast
 import re
 import subprocess
 import tomllib
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +65,12 @@ def tracked() -> list[Path]:
 def sources() -> list[Path]:
     """Every Python file of the shop."""
     return sorted(SRC.rglob("*.py"))
+
+
+@lru_cache(maxsize=4)
+def parsed(source: str) -> ast.Module:
+    """The tree of a source text, to look at only: many rules ask for the same one after the other."""
+    return ast.parse(source)
 
 
 def short(path: Path) -> str:

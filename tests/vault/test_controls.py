@@ -59,10 +59,12 @@ def test_control(tmp_path: Path, fault: str) -> None:
         "pytest",
         "-p",
         "no:cacheprovider",
+        "-p",
+        "pytest_asyncio.plugin",
         f"tests/vault/{test}",
         f"{__file__}::test_it_is_the_planted_tree",
     ]
-    environ = {**os.environ, "PYTHONPATH": str(tree / "src"), "KASHOP_TESTED": str(tree)}
+    environ = {**os.environ, "PYTHONPATH": str(tree / "src"), "KASHOP_TESTED": str(tree), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(arguments, cwd=TREE, env=environ, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(r"\d failed, \d passed", done.stdout), done.stdout

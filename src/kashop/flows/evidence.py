@@ -63,11 +63,17 @@ def _drawn(data: bytes) -> bytes:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             if picture.width * picture.height > MOST_PIXELS:
-                raise Invalid.of("evidence", "The picture is too large: 40 megapixels at most.")
+                raise _too_large()
             drawn = ImageOps.exif_transpose(picture).convert("RGB")
             drawn.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
             out = io.BytesIO()
             drawn.save(out, "WEBP", quality=86, method=4)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        raise _too_large() from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise Invalid.of("evidence", "This is neither a picture nor a PDF: use PNG, JPEG, WebP, GIF or PDF.") from error
     return out.getvalue()
+
+
+def _too_large() -> Invalid:
+    return Invalid.of("evidence", "The picture is too large: 40 megapixels at most.")

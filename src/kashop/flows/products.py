@@ -177,15 +177,21 @@ def _drawn(data: bytes) -> tuple[str, bytes]:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             if picture.width * picture.height > MOST_PIXELS:
-                raise Invalid.of("image", "The picture is too large: 40 megapixels at most.")
+                raise _too_large()
             drawn = ImageOps.exif_transpose(picture).convert("RGBA" if _is_clear(picture) else "RGB")
             drawn.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        raise _too_large() from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise Invalid.of("image", "This is not a picture: use PNG, JPEG, WebP or GIF.") from error
     out = io.BytesIO()
     drawn.save(out, "WEBP", quality=84, method=4)
     body = out.getvalue()
     return hashlib.blake2b(body, digest_size=12).hexdigest() + ".webp", body
+
+
+def _too_large() -> Invalid:
+    return Invalid.of("image", "The picture is too large: 40 megapixels at most.")
 
 
 def _is_clear(picture: "Picture") -> bool:

@@ -1,15 +1,12 @@
-"""B02 and B04: what a guess costs the shop, and tells the guesser."""
+"""B02: what a guess costs the shop, and tells the guesser."""
 
-import asyncio
 import statistics
-import threading
 import time
 
 from kashop.accounts import reads, writes
 from kashop.lib.actor import CLI
 from kashop.shop import Shop
 from kashop.web.edge import Edge
-from tests.accounts.counting import Counting
 from tests.admin.desk import Desk
 from tests.cast import OWNER, TestClock
 
@@ -30,7 +27,7 @@ async def times(shop: Shop, app: Edge, clock: TestClock, emails: list[str], roun
     return {email: statistics.median(values) for email, values in took.items()}
 
 
-async def ratio(shop: Shop, app: Edge, clock: TestClock, *, rounds: int = 7, tries: int = 4) -> float:
+async def ratio(shop: Shop, app: Edge, clock: TestClock, *, rounds: int = 3, tries: int = 9) -> float:
     """Known to unknown; the best of a few, since a difference that is really there shows in all of them."""
     found = []
     for _ in range(tries):
@@ -42,20 +39,11 @@ async def ratio(shop: Shop, app: Edge, clock: TestClock, *, rounds: int = 7, tri
 
 
 async def test_b02_unknown_and_wrong_take_the_same_time_within_a_tenth(shop: Shop, app: Edge, clock: TestClock) -> None:
-    await times(shop, app, clock, [OWNER, "nobody@example.com"], 2)  # warm
+    await times(shop, app, clock, [OWNER, "nobody@example.com"], 1)  # warm
     assert 0.9 <= await ratio(shop, app, clock) <= 1.1
 
 
 async def test_b02_a_cheaper_nobody_would_be_seen(shop: Shop, app: Edge, clock: TestClock) -> None:
     """The control: with a hash of half the price for unknown addresses, the same measure fails."""
     shop.staff_passwords._nobody = shop.staff_passwords._nobody.replace("t=3", "t=2")
-    assert not 0.9 <= await ratio(shop, app, clock, rounds=7, tries=2) <= 1.1
-
-
-async def test_b04_fifty_at_once_are_hashed_two_at_a_time_and_the_loop_stays_free(app: Edge, counting: Counting) -> None:
-    desks = [Desk(app, ip=f"198.51.100.{n}") for n in range(50)]
-    answers = await asyncio.gather(*(d.log_in(f"user{n}@example.com") for n, d in enumerate(desks)))
-    assert {a.status_code for a in answers} == {403}
-    assert (counting.total, counting.most) == (50, 2)  # 64 MiB each: 128 MiB, however many ask
-    assert len([t for t in threading.enumerate() if t.name.startswith("argon2")]) <= 4  # two for staff, two for look-ups
-    assert all(name.startswith("argon2") for name in counting.threads)  # never the loop's own
+    assert not 0.9 <= await ratio(shop, app, clock, tries=2) <= 1.1

@@ -60,6 +60,8 @@ def served(tmp_path: Path, epay: str) -> Iterator[Served]:
     assert len(bad) == 2, tried
     assert all("Callback address" in line for line in bad), "the gateway is fine, the shop is not reachable yet"
     kashop("product", "edit", "licence-pro", "--max", "400", "--data", data)
+    # 325 licences held for the moment until they are paid are pressure, if the shop looks just then
+    kashop("setting", "set", "risk.captcha", "off", "--data", data)
     with Served(data) as served:
         yield served
 

@@ -35,6 +35,13 @@ def launched() -> Iterator[Browser]:
             browser.close()
 
 
+def at_each_width(page: Page) -> Iterator[int]:
+    """A page on a phone and at a desk, without asking for it twice: the width that it has while this waits."""
+    for width in (360, 1280):
+        page.set_viewport_size({"width": width, "height": 760})
+        yield width
+
+
 def shoot(page: Page, name: str) -> None:
     """Keep a picture of the whole page where somebody asked for them: set KASHOP_SHOTS to a folder."""
     if folder := os.environ.get("KASHOP_SHOTS"):

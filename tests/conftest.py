@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import msgspec
 import pytest
 
 from kashop.accounts import passwords
@@ -23,6 +24,7 @@ from kashop.flows.found import Charter, found
 from kashop.lib import catalogue
 from kashop.plugins import finders, manifest
 from kashop.shop import Shop
+from kashop.vault import unseal
 from kashop.web import assets
 from tests.cast import OWNER, PASSWORD, CopyOf, NewShop, TestClock, config, copied
 from tests.postgres import Shops, server
@@ -42,12 +44,18 @@ hypothesis.settings.load_profile("shared machine")  # how long an example takes 
 
 @pytest.fixture(scope="session", autouse=True)
 def cheap_hashing() -> Iterator[None]:
-    """Hash in microseconds: a thousand log-ins are about who gets in, not about the price. `accounts/price` pays in full, and so
-    does every process that a test starts."""
+    """Hash and stretch in microseconds: a thousand log-ins are about who gets in, not about the price. `accounts/price` pays in
+    full, and so does every process that a test starts."""
+    full = unseal.new_stretch
+
+    def cheap() -> str:
+        return msgspec.json.encode(msgspec.json.decode(full()) | {"memory": 8, "passes": 1}).decode()
+
     with pytest.MonkeyPatch.context() as patch:
         for price in (passwords._STAFF, passwords._LOOKUP):
             for name, value in (("time_cost", 1), ("memory_cost", 8)):
                 patch.setitem(price, name, value)
+        patch.setattr(unseal, "new_stretch", cheap)
         yield
 
 

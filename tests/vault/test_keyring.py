@@ -2,6 +2,7 @@
 
 import itertools
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,8 @@ from kashop.lib.errors import Unavailable
 from kashop.vault import Keyring, Tampered, keyring, unseal
 
 ROOT = bytes(range(32))
+STRETCH = unseal.new_stretch
+"""As the program has it: read before anything is made cheap."""
 
 
 def ring(shop: str = "shop-a", root: bytes = ROOT) -> Keyring:
@@ -87,6 +90,12 @@ def test_the_root_key_opens_with_its_own_secret_only() -> None:
     for secret, shop, method in ((b"t" * 32, "shop-a", "keyfile"), (b"s" * 32, "shop-b", "keyfile"), (b"s" * 32, "shop-a", "x")):
         with pytest.raises(Tampered):
             keyring.unwrap_root(wrapped, secret, shop_id=shop, method=method)
+
+
+def test_a_passphrase_is_stretched_over_256_mebibytes_with_a_salt_of_its_own() -> None:
+    one, other = (msgspec.json.decode(STRETCH(), type=unseal.Stretch) for _ in range(2))
+    assert (one.memory, one.passes, one.lanes) == (256 * 1024, 3, 1)
+    assert one.salt != other.salt
 
 
 def test_the_key_file_is_private_and_never_overwritten(tmp_path) -> None:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,15 +31,15 @@ SETTINGS = (
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """A psycopg conninfo of a fresh database cluster."""
-    with tempfile.TemporaryDirectory(prefix="kashop-pg-", ignore_cleanup_errors=True) as name:
+def server(how_set: Sequence[str] = SETTINGS, within: Path | None = None) -> Iterator[str]:
+    """A psycopg conninfo of a fresh database cluster, in a folder of its own within another."""
+    with tempfile.TemporaryDirectory(prefix="kashop-pg-", dir=within, ignore_cleanup_errors=True) as name:
         folder = Path(name)
         bin_path, user = _binaries(folder)
         data = folder / "data"
         how = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
         _call([bin_path / "initdb", "-D", data, "-U", "postgres", *how], user)
-        settings = [part for setting in SETTINGS for part in ("-c", setting)]
+        settings = [part for setting in how_set for part in ("-c", setting)]
         command = [bin_path / "postgres", "-D", data, "-k", folder, *settings]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(command, user=user, group=user, stdout=log, stderr=log, cwd=folder)

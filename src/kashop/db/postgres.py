@@ -180,7 +180,7 @@ class PostgresDb(Groups):
         con = self._writer = self._writer or postgres_links.writer(self._address, self._warnings)
         started = time.perf_counter()
         try:
-            self._wait(con, TURN)
+            self.take_turn(con)
             answers, kept = self._run_group(con, group)
             seen = [watching(PostgresTx(con, self._clock.now(), kept)) for watching, _ in self._watched]
         except BaseException:
@@ -217,11 +217,15 @@ class PostgresDb(Groups):
                 return [run_bare(con, unit, self._clock.now(), kept) for unit in group], kept
             except Undo:
                 con.execute("ROLLBACK")
-                con.execute(TURN)
+                self.take_turn(con)
                 kept.clear()
                 self._careful = CAREFUL_GROUPS
         self._careful -= 1
         return [run_marked(con, unit, self._clock.now(), kept) for unit in group], kept
+
+    def take_turn(self, con: Con) -> None:
+        """Begin a transaction as the only one of all nodes that writes; waits until that is so."""
+        self._wait(con, TURN)
 
     async def _recover(self) -> None:
         """Until a change is confirmed: a server that can be reached need not be one that writes, or has its standby."""

@@ -24,8 +24,7 @@ from kashop.shop import Shop
 
 @dataclass
 class Told:
-    """What the writer did so far: seconds of taking the turn (PostgreSQL alone has one), of everything before COMMIT with that,
-    and of COMMIT."""
+    """What the writer did so far: seconds of taking the turn (PostgreSQL alone has one), of the units, and of COMMIT."""
 
     units: int = 0
     groups: int = 0

@@ -104,7 +104,7 @@ def _units(before: Sequence[Told], after: Sequence[Told]) -> tuple[float, float,
         sum(getattr(now, name) - getattr(then, name) for then, now in zip(before, after, strict=True))
         for name in ("units", "groups", "turn", "work", "commit")
     )
-    return units / groups, turn / units * 1e6, (work - turn) / units * 1e6, commit / units * 1e6
+    return units / groups, turn / units * 1e6, work / units * 1e6, commit / units * 1e6
 
 
 def _family_seconds(pid: int) -> float:

@@ -25,10 +25,25 @@ _RETURNING = re.compile(r"/\*\+returning (\w+)\*/")
 
 @lru_cache(maxsize=4096)
 def for_postgres(sql: str) -> bytes:
-    """A statement as psycopg takes it. LIKE there minds capitals, here it never did."""
-    text = _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
-    text = _RETURNING.sub(r"RETURNING \1", text.replace("/*+skip_locked*/", "FOR UPDATE SKIP LOCKED"))
-    return text.replace(" LIKE ", " ILIKE ").encode()
+    """A statement as psycopg's cursors take it."""
+    return _PARAMETER.sub(r"%(\1)s", _worded(sql).replace("%", "%%")).encode()
+
+
+@lru_cache(maxsize=4096)
+def numbered(sql: str) -> tuple[bytes, tuple[str, ...]]:
+    """A statement as PostgreSQL itself takes it, and which parameters its numbers stand for, in order."""
+    names: dict[str, int] = {}
+
+    def number(match: re.Match[str]) -> str:
+        return f"${names.setdefault(match[1], len(names) + 1)}"
+
+    return _PARAMETER.sub(number, _worded(sql)).encode(), tuple(names)
+
+
+def _worded(sql: str) -> str:
+    """With its hints followed. LIKE there minds capitals, here it never did."""
+    text = _RETURNING.sub(r"RETURNING \1", sql.replace("/*+skip_locked*/", "FOR UPDATE SKIP LOCKED"))
+    return text.replace(" LIKE ", " ILIKE ")
 
 
 def statements(script: str, engine: str) -> list[str]:

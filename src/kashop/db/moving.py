@@ -15,7 +15,8 @@ import psycopg
 
 from kashop.db import migrate
 from kashop.db.postgres_door import connected
-from kashop.db.postgres_units import Con, said
+from kashop.db.postgres_units import said
+from kashop.db.postgres_wire import Con
 from kashop.lib.errors import Conflict, Unavailable
 
 Told = Callable[[str, int], None]

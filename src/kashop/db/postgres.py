@@ -19,7 +19,8 @@ from psycopg_pool import PoolTimeout
 from kashop.db import Reader, postgres_links
 from kashop.db.groups import AWAY, CAREFUL_GROUPS, Done, Groups, Unreachable
 from kashop.db.postgres_door import refusal
-from kashop.db.postgres_units import AGAIN, LOST, MACHINE, Con, PostgresTx, look, plainly, run_bare, run_marked, said
+from kashop.db.postgres_units import AGAIN, LOST, MACHINE, PostgresTx, look, plainly, run_bare, run_marked, said
+from kashop.db.postgres_wire import Con
 from kashop.db.units import Undo, Unit
 from kashop.lib import logs
 from kashop.lib.clock import Clock
@@ -178,14 +179,14 @@ class PostgresDb(Groups):
     def _commit_once(self, group: list[Unit]) -> Done:
         """On the writer's thread: the turn, every unit, then one COMMIT."""
         con = self._writer = self._writer or postgres_links.writer(self._address, self._warnings)
-        started = time.perf_counter()
         try:
             self.take_turn(con)
+            started = time.perf_counter()  # what the others had of it says nothing of these units
             answers, kept = self._run_group(con, group)
             seen = [watching(PostgresTx(con, self._clock.now(), kept)) for watching, _ in self._watched]
         except BaseException:
             if not con.broken:
-                con.execute("ROLLBACK")
+                con.wire.command(b"ROLLBACK")
             raise
         done = time.perf_counter()
         self._confirm(con)
@@ -216,7 +217,7 @@ class PostgresDb(Groups):
             try:
                 return [run_bare(con, unit, self._clock.now(), kept) for unit in group], kept
             except Undo:
-                con.execute("ROLLBACK")
+                con.wire.command(b"ROLLBACK")
                 self.take_turn(con)
                 kept.clear()
                 self._careful = CAREFUL_GROUPS

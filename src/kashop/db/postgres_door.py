@@ -10,7 +10,8 @@ import psycopg
 from psycopg import errors
 
 from kashop.db.postgres_links import way
-from kashop.db.postgres_units import LOST, Con, adapt, said
+from kashop.db.postgres_units import LOST, adapt, said
+from kashop.db.postgres_wire import Con
 from kashop.lib.errors import Unavailable
 
 _KEPT = (
@@ -24,7 +25,7 @@ _SORTED = "SELECT 'B' < 'a' AND 'a-c' < 'ab' AND 'Z' < 'é' AND 'é' < '中'"
 def connect(address: str) -> Con:
     """A connection that commits each statement. Raises Unavailable."""
     try:
-        con: Con = psycopg.connect(way(address), autocommit=True)
+        con = Con.connect(way(address), autocommit=True)
     except psycopg.Error as error:
         raise refusal(error) from None
     adapt(con)

@@ -13,7 +13,8 @@ import psycopg
 from psycopg import conninfo
 from psycopg_pool import ConnectionPool
 
-from kashop.db.postgres_units import Con, adapt
+from kashop.db.postgres_units import adapt
+from kashop.db.postgres_wire import Con
 
 SILENCE: dict[str, Any] = {
     "client_encoding": "UTF8",
@@ -51,7 +52,7 @@ class Warnings(list[str]):
 
 def writer(address: str, warnings: Warnings) -> Con:
     """A connection whose COMMIT waits for a standby where there is one, and that tells of warnings. Raises psycopg.Error."""
-    con: Con = psycopg.connect(way(address, **WRITES), autocommit=True)
+    con = Con.connect(way(address, **WRITES), autocommit=True)
     adapt(con)
     con.add_notice_handler(warnings.hear)
     con.execute(f"SET idle_in_transaction_session_timeout = {LONGEST_MS}")
@@ -72,6 +73,7 @@ def readers(address: str, most: int) -> ConnectionPool[Con]:
     """A pool, not open yet."""
     return ConnectionPool(
         way(address, **WRITES),
+        connection_class=Con,
         kwargs={"autocommit": True},
         configure=adapt,
         min_size=1,

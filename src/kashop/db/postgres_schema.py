@@ -12,7 +12,8 @@ from psycopg import errors
 
 from kashop.db import dialect
 from kashop.db.postgres_door import connected, require_sorting, require_writable, sorts_as_a_file
-from kashop.db.postgres_units import Con, PostgresTx
+from kashop.db.postgres_units import PostgresTx
+from kashop.db.postgres_wire import Con
 
 _RECORD = "CREATE TABLE IF NOT EXISTS kashop_migrations (name TEXT PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())"
 

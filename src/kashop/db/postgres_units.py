@@ -14,13 +14,12 @@ from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper, NumericLoader
 
 from kashop.db.dialect import for_postgres
+from kashop.db.postgres_wire import Answer, Con
 from kashop.db.units import Failed, Looks, Undo, Unit, tellable, too_large
 from kashop.lib import logs
 from kashop.lib.errors import Invalid, Unavailable
 
 T = TypeVar("T")
-
-Con = psycopg.Connection[tuple[Any, ...]]
 
 AGAIN = (errors.SerializationFailure, errors.DeadlockDetected)
 """Two transactions stood in each other's way: nothing of this one stays, and it may be run again."""
@@ -60,10 +59,10 @@ def adapt(context: AdaptContext) -> None:
 class PostgresTx(Looks):
     """A Reader and Tx over one connection; lives for one unit of work on the thread that has the connection."""
 
-    __slots__ = ("_con", "has_changed", "kept", "now")
+    __slots__ = ("_con", "_wire", "has_changed", "kept", "now")
 
     def __init__(self, con: Con, now: int, kept: dict[str, Any] | None = None):
-        self._con = con
+        self._con, self._wire = con, con.wire
         self.now = now
         self.kept: dict[str, Any] = {} if kept is None else kept
         self.has_changed = False
@@ -84,11 +83,11 @@ class PostgresTx(Looks):
             _checked(cursor.executemany, for_postgres(sql), list(rows))
             return max(cursor.rowcount, 0)
 
-    def _execute(self, sql: str, params: Mapping[str, Any]) -> psycopg.Cursor[tuple[Any, ...]]:
-        cursor: psycopg.Cursor[tuple[Any, ...]] = _checked(self._con.execute, for_postgres(sql), params)
-        if not (cursor.statusmessage or "").startswith("SELECT"):
+    def _execute(self, sql: str, params: Mapping[str, Any]) -> Answer:
+        answer = _checked(self._wire.execute, sql, params)
+        if not answer.is_look:
             self.has_changed = True
-        return cursor
+        return answer
 
 
 def _checked(execute: Callable[..., T], *args: Any) -> T:
@@ -133,30 +132,30 @@ def run_bare(con: Con, unit: Unit, now: int, kept: dict[str, Any]) -> Any:
 def run_marked(con: Con, unit: Unit, now: int, kept: dict[str, Any]) -> Any:
     """A change in a savepoint: its answer, or why it failed, undone. Raises what ended the transaction."""
     fn, args, kwargs = unit
-    con.execute("SAVEPOINT unit")
+    con.wire.command(b"SAVEPOINT unit")
     try:
         answer = fn(PostgresTx(con, now, kept), *args, **kwargs)
     except BaseException as error:
         if is_broken(con, error):
             raise
-        con.execute("ROLLBACK TO SAVEPOINT unit")
-        con.execute("RELEASE SAVEPOINT unit")
+        con.wire.command(b"ROLLBACK TO SAVEPOINT unit")
+        con.wire.command(b"RELEASE SAVEPOINT unit")
         kept.clear()
         return Failed(tell(error))
-    con.execute("RELEASE SAVEPOINT unit")
+    con.wire.command(b"RELEASE SAVEPOINT unit")
     return answer
 
 
 def look(con: Con, now: int, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
     """A look in a snapshot of its own."""
-    con.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    con.wire.command(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
         return fn(PostgresTx(con, now), *args, **kwargs)
     except (StopIteration, GeneratorExit, KeyboardInterrupt, SystemExit) as error:
         raise tell(error) from error
     finally:
         if not con.closed and con.info.transaction_status is not TransactionStatus.IDLE:
-            con.execute("ROLLBACK")
+            con.wire.command(b"ROLLBACK")
 
 
 def tell(error: BaseException) -> Exception:

@@ -44,12 +44,12 @@ class Looks:
         """The first row, or None."""
         cursor = self._execute(sql, params)
         row = cursor.fetchone()
-        return None if row is None else maker(sql, cursor.description, into)(*row)
+        return None if row is None else maker(sql, cursor, into)(*row)
 
     def all(self, sql: str, into: type[T], /, **params: Any) -> list[T]:
         """Every row."""
         cursor = self._execute(sql, params)
-        make = maker(sql, cursor.description, into)
+        make = maker(sql, cursor, into)
         return [make(*row) for row in cursor]
 
     def value(self, sql: str, /, **params: Any) -> Any:
@@ -103,10 +103,10 @@ class SqliteTx(Looks):
 _checked: set[tuple[str, type]] = set()
 
 
-def maker(sql: str, columns_of: Any, into: type[T]) -> Callable[..., T]:
+def maker(sql: str, cursor: Any, into: type[T]) -> Callable[..., T]:
     """`into`, once its fields are known to be the statement's columns in order."""
     if (sql, into) not in _checked:
-        columns = tuple(c[0] for c in columns_of)
+        columns = tuple(c[0] for c in cursor.description)
         fields = tuple(getattr(into, "__struct_fields__", None) or into.__dataclass_fields__)  # type: ignore[attr-defined]
         if columns != fields:
             raise TypeError(f"{into.__name__} has fields {fields}, the statement has columns {columns}")

@@ -35,7 +35,7 @@ class Gate:
 
     def __init__(self, db: Any):
         self._db = db
-        self._held: list[tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
+        self.held: list[tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
         self.seconds = 0.0
         self.units = 0
 
@@ -45,16 +45,16 @@ class Gate:
     async def write(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Wait, then have been written."""
         turn = asyncio.get_running_loop().create_future()
-        self._held.append((turn, fn, args, kwargs))
+        self.held.append((turn, fn, args, kwargs))
         return await turn
 
     async def let_through(self, flows: "list[asyncio.Task[Any]]") -> None:
         """Until every flow has ended: whenever none of them can go on, all that wait here at once."""
         while running := [flow for flow in flows if not flow.done()]:
-            if len(self._held) < len(running):
+            if len(self.held) < len(running):
                 await asyncio.sleep(0.001)
                 continue
-            held, self._held = self._held, []
+            held, self.held = self.held, []
             started = time.perf_counter()
             done = await asyncio.gather(*(self._db.write(fn, *args, **kwargs) for _, fn, args, kwargs in held))
             self.seconds += time.perf_counter() - started

@@ -52,6 +52,7 @@ def copy(path: Path, address: str, told: Told) -> None:
                     told(table, _copy(file, con, table))
                 con.execute("ALTER TABLE codes ENABLE TRIGGER USER")
                 _set_sequences(con)
+            con.execute("ANALYZE")  # else statements are planned, and kept, for tables that seem empty
         except psycopg.Error as error:
             raise Unavailable("The database refused it: {problem}.", problem=said(error)) from error
 

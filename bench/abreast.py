@@ -169,7 +169,7 @@ def a_shop(codes: int) -> Iterator[tuple[Path, str]]:
     with tempfile.TemporaryDirectory(prefix="kashop-abreast-") as name, server(DURABLE) as conninfo:
         shops, data = Shops(conninfo), Path(name) / "shop"
         data.mkdir()
-        shops.lend(data)
+        shops.let(data, shops.make())
         asyncio.run(goods.make_shop(load(data, {}), codes=1, crowds=[codes, *[codes // SKUS + 50] * (SKUS - 1)]))
         place = str(load(data, {}).place)
         with psycopg.connect(place, autocommit=True) as con:

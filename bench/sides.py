@@ -140,7 +140,7 @@ def served(folder: Path, *, codes: int, crowds: Sequence[int]) -> Iterator[list[
         conninfo = stack.enter_context(server(DURABLE, folder.parent))  # its user is nobody, who may not look into ours
         shops = Shops(conninfo)
         one.mkdir()
-        shops.lend(one)
+        shops.let(one, shops.make())
         for data in (file, one):
             asyncio.run(goods.make_shop(load(data, {}), codes=codes, crowds=crowds))
         shutil.copytree(one, other)

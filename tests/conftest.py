@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import httpx
 import hypothesis
 import msgspec
 import pytest
@@ -56,6 +57,15 @@ def cheap_hashing() -> Iterator[None]:
             for name, value in (("time_cost", 1), ("memory_cost", 8)):
                 patch.setitem(price, name, value)
         patch.setattr(unseal, "new_stretch", cheap)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """Wait two minutes for an answer where a test says nothing: the library's five seconds are over at once on a busy machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        for wait in ("connect", "read", "write", "pool"):
+            patch.setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, wait, 120.0)
         yield
 
 

@@ -1,9 +1,11 @@
 # The same pinned packages as install.sh, one volume, no root. See docs/guide for the two mounts.
 FROM python:3.13-slim AS build
+# `postgres` for a shop on PostgreSQL: docker build --build-arg REQUIREMENTS=postgres
+ARG REQUIREMENTS=run
 WORKDIR /build
 RUN python -m venv /opt/kashop
 COPY requirements ./requirements
-RUN /opt/kashop/bin/pip install --no-cache-dir --quiet --require-hashes -r requirements/run.txt \
+RUN /opt/kashop/bin/pip install --no-cache-dir --quiet --require-hashes -r requirements/${REQUIREMENTS}.txt \
  && /opt/kashop/bin/pip install --no-cache-dir --quiet --require-hashes -r requirements/build.txt
 COPY . .
 RUN /opt/kashop/bin/pip install --no-cache-dir --quiet --no-build-isolation --no-deps .

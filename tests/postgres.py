@@ -68,11 +68,11 @@ def _binaries(folder: Path) -> tuple[Path, int | None]:
 
 def _wait(bin_path: Path, folder: Path, process: subprocess.Popen[bytes]) -> None:
     ready = [bin_path / "pg_isready", "-q", "-h", folder, "-t", "1"]
-    for _ in range(60):
+    limit = time.monotonic() + 120
+    while time.monotonic() < limit and process.poll() is None:
         if subprocess.run(ready).returncode == 0:
             return
-        if process.poll() is not None:
-            break
+        time.sleep(0.02)  # it says no at once while there is no socket yet
     raise RuntimeError((folder / "log").read_text(encoding="utf-8", errors="replace"))
 
 

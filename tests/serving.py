@@ -20,6 +20,9 @@ from types import TracebackType
 
 from click.testing import CliRunner, Result
 
+from kashop.db import Place
+from kashop.settings.config import load
+
 START_SECONDS = 120
 
 
@@ -74,13 +77,18 @@ def _run_here(arguments: list[str], given: str, more: dict[str, str]) -> Result:
 class Served:
     """One served shop. `with Served(data) as served:` starts it and ends it."""
 
-    def __init__(self, data: Path, *, tree: Path | None = None, files: int = 0, **environ: str):
-        """With `files` it may open no more than so many."""
-        self.data, self.tree, self.environ = data, tree, environ
+    def __init__(self, data: Path, *, tree: Path | None = None, files: int = 0, arguments: tuple[str, ...] = (), **environ: str):
+        """With `files` it may open no more than so many; `arguments` are for `kashop serve`."""
+        self.data, self.tree, self.environ, self.arguments = data, tree, environ, arguments
         self.bounded = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"] if files else []
         self.port = free_port()
         self.log = data.with_name(f"{data.name}.server.log")
         self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where its database is."""
+        return load(self.data, self.environ).place
 
     @property
     def url(self) -> str:
@@ -96,7 +104,7 @@ class Served:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        arguments = ("serve", "--data", str(self.data), "--port", str(self.port))
+        arguments = ("serve", "--data", str(self.data), "--port", str(self.port), *self.arguments)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.bounded, *command(self.tree, *arguments)],

@@ -12,6 +12,7 @@ from litestar.datastructures import State
 
 from kashop.flows import nodes, vault
 from kashop.jobs import reads as jobs
+from kashop.jobs.presence import GONE, Presence
 from kashop.jobs.runner import Runner
 from kashop.jobs.schedule import SCHEDULE
 from kashop.lib import logs
@@ -27,6 +28,7 @@ from kashop.web.direct import DirectWays
 from kashop.web.edge import Edge, EdgeRules
 from kashop.web.errors import Errors
 from kashop.web.kept import KeptForms
+from kashop.web.leaving import Leaving
 from kashop.web.live import Live
 from kashop.web.pages import Pages
 from kashop.web.storefront.busy import BusyPage
@@ -42,6 +44,8 @@ class Running:
     app: Edge
     runner: Runner
     live: Live
+    presence: Presence
+    leaving: Leaving
 
 
 @asynccontextmanager
@@ -49,6 +53,7 @@ async def running(
     config: Config,
     *,
     clock: Clock | None = None,
+    with_web: bool = True,
     with_jobs: bool = True,
     safe_mode: bool = False,
     is_strict: bool = False,
@@ -59,21 +64,33 @@ async def running(
     """
     logs.configure(config.log_format, config.log_level)
     shop = await Shop.open(config, clock=clock, is_server=True, safe_mode=safe_mode)
-    runner, live = Runner(shop, with_jobs=with_jobs), Live(shop)
+    runner, live, leaving = Runner(shop, with_jobs=with_jobs), Live(shop), Leaving()
+    does = " ".join(what for what, it_does in (("web", with_web), ("jobs", with_jobs)) if it_does)
+    presence = Presence(shop, runner.node, does=does)
     try:
         await vault.start(shop)
         await nodes.start(shop)
         await shop.plugins.start()
         runner.start()
-        yield Running(shop, make_app(shop, runner=runner, live=live, is_strict=is_strict), runner, live)
+        await presence.start()
+        app = make_app(shop, runner=runner, live=live, leaving=leaving, is_strict=is_strict)
+        yield Running(shop, app, runner, live, presence, leaving)
     finally:
         live.close()
         await nodes.stop(shop)
         await runner.stop()
+        await presence.stop()
         await shop.close()
 
 
-def make_app(shop: Shop, *, runner: Runner | None = None, live: Live | None = None, is_strict: bool = False) -> Edge:
+def make_app(
+    shop: Shop,
+    *,
+    runner: Runner | None = None,
+    live: Live | None = None,
+    leaving: Leaving | None = None,
+    is_strict: bool = False,
+) -> Edge:
     """The web of an open shop."""
     pages = Pages(shop, is_strict=is_strict)
     panel = Panel(shop, pages, is_strict=is_strict)
@@ -90,10 +107,13 @@ def make_app(shop: Shop, *, runner: Runner | None = None, live: Live | None = No
         "statement_files": Wizards(shop.clock, shop.config.data / "spool"),
         "kept_forms": KeptForms(shop.clock),
         "live": live or Live(shop),
+        "leaving": leaving or Leaving(),
         "ready": Ready(shop.clock),
         "job_times": runner.last_run if runner is not None else None,
         "job_runs": jobs.last_runs,
         "job_names": [(job.name, job.every) for job in SCHEDULE],
+        "nodes": jobs.nodes if shop.db.has_nodes else None,
+        "node_gone": GONE,
     }
     app = copy.copy(_routed())
     app.state = State(things)

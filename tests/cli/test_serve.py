@@ -90,7 +90,7 @@ def test_only_the_jobs(data: Path) -> None:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             ran = {job for (job,) in beside.rows(config(data).place, "SELECT job FROM job_runs")}
-            if len(ran) >= 4:
+            if {"expire_orders", "sweep_undelivered"} <= ran:
                 break
             time.sleep(0.2)
         assert {"expire_orders", "sweep_undelivered"} <= ran

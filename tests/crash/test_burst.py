@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,12 +27,12 @@ from tests.serving import Served
 MANY, FEW = 10_000, 300
 
 
-def furnish(data: Path, codes: int) -> Sale:
-    """A shop with so many codes, and an account whose vendor the crowd plays."""
+def furnish(data: Path, codes: int, **options: str) -> Sale:
+    """A shop with so many codes, and an account whose vendor the crowd plays; `options` are more of the account's."""
 
     async def furnished() -> Sale:
         shop = await Shop.open(config(data), is_server=True)
-        await add_epay(shop, key=epay.KEY, pid=epay.PID)
+        await add_epay(shop, key=epay.KEY, pid=epay.PID, **options)
         await add_product(shop, "steam-50", codes=codes, hold_minutes=60)
         await settings.change(shop, {"risk.captcha": "off"}, CLI)  # as before a planned sale: the crowd could not compute
         offer = await shop.db.read(catalog.find_offer, "steam-50")
@@ -100,12 +101,12 @@ def burst(server: Served, sale: Sale, buyers: int, *, kill_at: int = 0, seconds:
     return asyncio.run(rushed()), killer
 
 
-def prove(server: Served, sale: Sale, tally: Tally, *, is_killed: bool = False) -> None:
+def prove(server: Any, sale: Sale, tally: Tally, *, is_killed: bool = False) -> None:
     """Exactly what there was is sold, everybody else is told so, nothing is lost, and nothing is broken."""
     buyers, sold = len(tally.buyers), min(len(tally.buyers), sale.codes)
     ends = Counter(b.end for b in tally.buyers)
-    shown = asyncio.run(proof.reveal_some(server, tally))  # type: ignore[arg-type]  # the two have a port alike
-    found = proof.books(server, sale, shown)  # type: ignore[arg-type]  # and a data directory
+    shown = asyncio.run(proof.reveal_some(server, tally))
+    found = proof.books(server, sale, shown)
     broken = {c.id: c.witness for c in proof.claims(tally, sale, found) if not c.holds}
     if is_killed:
         assert broken.pop("errors", "").startswith(f"{tally.answers['broken']} × broken")

@@ -42,6 +42,7 @@ BOUNDED = {
         "vault_letters",
         "audit_signers",
         "versions",
+        "nodes",
         "_sqlite_migrations",
     },
     "by rotations and days": {"rotations", "rotation_unreadable", "statement_days", "statements", "intake"},

@@ -1,43 +1,15 @@
 """Jobs of many nodes on one database: one has a job's turn, and when it dies another goes on."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 
-from kashop.flows.found import Charter, found
 from kashop.jobs import runner, turns, writes
 from kashop.jobs.schedule import Job
-from kashop.settings.config import Config, load
 from kashop.shop import Shop
-from tests.cast import OWNER, PASSWORD, TestClock
-from tests.postgres import Shops
+from tests.cast import TestClock
 
 pytestmark = pytest.mark.sqlite  # it brings its own server
-
-
-@pytest.fixture
-async def nodes(postgres: Shops, tmp_path: Path, clock: TestClock, cheap_hashing: None) -> AsyncIterator[list[Shop]]:
-    """Three servers of one shop, each with a folder of its own."""
-    address = postgres.address(name := postgres.make())
-    made = _config(tmp_path / "one", address)
-    await found(made, Charter(owner=OWNER, owner_password=PASSWORD, is_practice=True))
-    async with AsyncExitStack() as stack:
-        shops = []
-        for folder in ("one", "two", "three"):
-            (tmp_path / folder).mkdir(exist_ok=True)
-            shop = await Shop.open(_config(tmp_path / folder, address, key=made.unseal_key_file), clock=clock, is_server=True)
-            stack.push_async_callback(shop.close)
-            shops.append(shop)
-        yield shops
-    postgres.drop(name)
-
-
-def _config(data: Path, address: str, key: Path | None = None) -> Config:
-    more = {"unseal_key_file": str(key)} if key else {}
-    return load(data, {"KASHOP_DATABASE": address}, base_url="http://shop.example", **more)
 
 
 class Bells:
@@ -103,4 +75,24 @@ async def test_a_long_job_keeps_its_turn(nodes: list[Shop], clock: TestClock, mo
             async with turns.turn(nodes[1], "bells", other) as is_theirs:
                 assert not is_theirs
     async with turns.turn(nodes[1], "bells", other) as is_theirs:
+        assert is_theirs
+
+
+async def test_a_server_that_ends_gives_its_turns_back(nodes: list[Shop], monkeypatch: pytest.MonkeyPatch) -> None:
+    at_it = asyncio.Event()
+
+    async def long(_shop: Shop) -> int:
+        at_it.set()
+        await asyncio.Event().wait()
+        return 0
+
+    job = Job("bells", 5, long)
+    monkeypatch.setattr(runner, "SCHEDULE", (job,))
+    ending = runner.Runner(nodes[0])
+    ending.start()
+    await at_it.wait()
+    async with turns.turn(nodes[1], "bells", "other") as is_theirs:
+        assert not is_theirs
+    await ending.stop()
+    async with turns.turn(nodes[1], "bells", "other") as is_theirs:
         assert is_theirs

@@ -83,6 +83,10 @@ class Db(Protocol):
         """
         ...
 
+    async def trouble(self) -> str:
+        """Why no change can be made here just now, as far as looking tells; empty when one can. Raises Unavailable."""
+        ...
+
     @property
     def waiting(self) -> int:
         """How many changes wait for the writer or are under way."""

@@ -85,6 +85,10 @@ class Groups(ABC):
             self._drain = asyncio.create_task(self._drain_groups())
         return cast(T, await unit.done)  # a caller that is cancelled cancels its answer, which nobody else waits for
 
+    async def trouble(self) -> str:
+        """Why no change can be made here just now, as far as looking tells; empty when one can."""
+        return self.problem
+
     @property
     def waiting(self) -> int:
         """How many changes wait for the writer or are under way."""

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import errors
 from psycopg_pool import PoolTimeout
 
-from kashop.db import Reader, postgres_links
+from kashop.db import Reader, migrate, postgres_links
 from kashop.db.groups import AWAY, CAREFUL_GROUPS, Done, Groups, Unreachable
 from kashop.db.postgres_door import refusal
 from kashop.db.postgres_units import AGAIN, LOST, MACHINE, PostgresTx, look, plainly, run_bare, run_marked, said
@@ -31,6 +31,8 @@ P = ParamSpec("P")
 
 TRIES = 5
 """How often a group is run at most that others stood in the way of, or a look whose connection was lost."""
+
+STATE = b"SELECT pg_is_in_recovery(), array(SELECT name FROM kashop_migrations)"
 
 TURN = b"BEGIN; SELECT version FROM versions WHERE name = 'writer' FOR UPDATE"
 
@@ -62,6 +64,7 @@ class PostgresDb(Groups):
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="kashop-write")
         self._writer: Con | None = None
         self._careful = 0
+        self._wanted = frozenset(path.stem for path in migrate.scripts())  # now: the files may be a newer program's later
         self._warnings = postgres_links.Warnings()
         self._waits: tuple[Con, float] | None = None
         self._drained = 0.0
@@ -117,6 +120,28 @@ class PostgresDb(Groups):
                 log.warning("a look lost its connection", problem=problem, tries=tries)
         log.error("a look failed", problem=problem)
         raise Unavailable("The shop cannot read just now: {problem}.", problem=AWAY)
+
+    async def trouble(self) -> str:
+        """Why no change can be made: a commit in doubt, a standby, a schema older than this program's. A newer one is none.
+        Raises Unavailable when the server does not answer."""
+        if self.problem or self._is_closing:
+            return self.problem or "it is stopping"
+        is_standby, names = await asyncio.get_running_loop().run_in_executor(self._threads, self._state)
+        if is_standby:
+            return "is a standby"
+        lacking = sorted(self._wanted.difference(names))
+        return f"lacks {', '.join(lacking)}" if lacking else ""
+
+    def _state(self) -> tuple[bool, list[str]]:
+        """Whether the server is a standby, and which migrations it has; once more when the connection was an old one."""
+        for _ in range(2):
+            try:
+                with self._readers.connection(timeout=3) as con:
+                    is_standby, names = con.execute(STATE).fetchone() or (False, [])
+                    return bool(is_standby), list(names)
+            except LOST as error:
+                refused = Unavailable("The database does not answer: {problem}.", problem=said(error))
+        raise refused
 
     @property
     def is_shared(self) -> bool:

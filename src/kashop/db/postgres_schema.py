@@ -1,6 +1,7 @@
 """The schema on PostgreSQL: which migrations it has, bringing it up to date, and what is not as they make it.
 
-Always true: each migration runs in one transaction with the record of it, which whoever else applies it waits for.
+Always true: each migration runs in one transaction with the record of it, which whoever else applies it waits for; it has the
+writers' turn meanwhile, so that it meets no half of a change, and it makes nobody's look wait for longer than `PATIENCE_MS`.
 """
 
 from collections.abc import Iterator
@@ -12,8 +13,21 @@ from psycopg import errors
 
 from kashop.db import dialect
 from kashop.db.postgres_door import connected, require_sorting, require_writable, sorts_as_a_file
-from kashop.db.postgres_units import PostgresTx
+from kashop.db.postgres_units import AGAIN, PostgresTx, said
 from kashop.db.postgres_wire import Con
+from kashop.lib import logs
+from kashop.lib.errors import Unavailable
+
+PATIENCE_MS = 2000
+"""How long a migration waits for a table that a long look has, with everybody who comes after it behind it."""
+
+TRIES = 60
+"""How often it steps aside and begins again before the start is given up."""
+
+_ONCE = "INSERT INTO kashop_migrations (name) VALUES (%(name)s) ON CONFLICT DO NOTHING"
+"""Does nothing where another node did it, once that node's transaction is over."""
+
+_TURN = "SELECT version FROM versions WHERE name = 'writer' FOR UPDATE"
 
 _RECORD = "CREATE TABLE IF NOT EXISTS kashop_migrations (name TEXT PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())"
 
@@ -33,6 +47,8 @@ _SHAPE = """
     SELECT conrelid::regclass || '.' || conname, pg_get_constraintdef(oid) FROM pg_constraint
     WHERE connamespace = current_schema()::regnamespace"""
 
+log = logs.get_logger("kashop.db")
+
 
 def applied(address: str) -> set[str]:
     """The names of the migrations that were applied; none where there is no shop."""
@@ -48,9 +64,10 @@ def _applied(con: Con) -> set[str]:
 
 
 def apply(address: str, scripts: dict[str, str]) -> list[str]:
-    """Apply what is missing of the migrations by name, in order; what this call applied. Raises Unavailable, nothing changed,
-    where no shop could work."""
-    done: list[str] = []
+    """Apply what is missing of the migrations by name, in order; what this call applied.
+
+    Raises Unavailable, nothing changed, where no shop could work, this role may not, or a look never lets go of a table.
+    """
     with connected(address) as con:
         require_writable(con)
         found = _applied(con)
@@ -59,17 +76,43 @@ def apply(address: str, scripts: dict[str, str]) -> list[str]:
         if not scripts.keys() - found:
             return []  # a role that may do no more than a shop's work starts one too
         try:
-            con.execute(_RECORD)
-        except (errors.UniqueViolation, errors.DuplicateTable):  # another node made it in this very moment
-            con.execute(_RECORD)
-        for name, script in scripts.items():
+            _make_record(con)
+            return [name for name, script in scripts.items() if _apply(con, name, script)]
+        except errors.InsufficientPrivilege as error:
+            raise Unavailable(
+                "The database is older than this program, and this role may not change that ({problem}): "
+                "run `kashop migrate` as the database's owner.",
+                problem=said(error),
+            ) from None
+
+
+def _make_record(con: Con) -> None:
+    try:
+        con.execute(_RECORD)
+    except (errors.UniqueViolation, errors.DuplicateTable):  # another node made it in this very moment
+        con.execute(_RECORD)
+
+
+def _apply(con: Con, name: str, script: str) -> bool:
+    for tries in range(TRIES):
+        try:
             with con.transaction():
-                sql = "INSERT INTO kashop_migrations (name) VALUES (%(name)s) ON CONFLICT DO NOTHING"
-                if con.execute(sql, {"name": name}).rowcount:
-                    for statement in dialect.statements(script, "postgres"):
-                        con.execute(statement.encode())
-                    done.append(name)
-    return done
+                if not con.execute(_ONCE, {"name": name}).rowcount:
+                    return False
+                _run(con, script)
+                return True
+        except (errors.LockNotAvailable, *AGAIN) as error:
+            log.warning("a migration steps aside and begins again", name=name, problem=said(error), tries=tries + 1)
+    raise Unavailable("The database could not be brought up to date: {name} never had all that it changes to itself.", name=name)
+
+
+def _run(con: Con, script: str) -> None:
+    """The turn first: writers then stand before it, and not across its way with what they changed."""
+    if (con.execute("SELECT to_regclass('versions')").fetchone() or (None,))[0]:
+        con.execute(_TURN)
+    con.execute(f"SET LOCAL lock_timeout = {PATIENCE_MS}")
+    for statement in dialect.statements(script, "postgres"):
+        con.execute(statement.encode())
 
 
 def flaw(address: str, scripts: dict[str, str]) -> str:

@@ -14,6 +14,8 @@ from kashop.lib.errors import Refusal, Unavailable
 from kashop.shop import Shop
 
 NOTE_EVERY = 5 * MINUTE
+LONGEST_END = 5
+"""Seconds that a job may take to end once it is told to."""
 
 
 class Runner:
@@ -24,8 +26,8 @@ class Runner:
         self._jobs = [job for job in SCHEDULE if with_jobs or job.is_everywhere]
         self._noted: dict[str, int] = {}
         self._first: asyncio.Task[None] | None = None
-        self._at_work: set[str] = set()
-        self._node = turns.node_name()
+        self._at_work: dict[str, asyncio.Task[None] | None] = {}
+        self.node = turns.node_name(shop.config.node)
         self._bell = AsyncIOScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
@@ -40,12 +42,15 @@ class Runner:
         self._first = asyncio.create_task(self._run_all())
 
     async def stop(self) -> None:
-        """End after the work at hand."""
+        """End what is at work, and wait until each has given its turn back: another node goes on at once then."""
         if self._first is None:
             return
-        self._first.cancel()
+        self._bell.pause()
+        ending = {self._first, *(task for task in self._at_work.values() if task)}
+        for task in ending:
+            task.cancel()
+        await asyncio.wait(ending, timeout=LONGEST_END)
         self._bell.shutdown(wait=False)
-        await asyncio.gather(self._first, return_exceptions=True)
 
     def _work(self, job: Job) -> Callable[[], Awaitable[None]]:
         async def work() -> None:
@@ -61,17 +66,17 @@ class Runner:
         """Run one job now and note how it went, unless it is at work."""
         if job.name in self._at_work:
             return
-        self._at_work.add(job.name)
+        self._at_work[job.name] = asyncio.current_task()
         try:
             with doing(Work.BACKGROUND):
                 await self._run(job)
         finally:
-            self._at_work.discard(job.name)
+            del self._at_work[job.name]
 
     async def _run(self, job: Job) -> None:
         shop, started_at, problem, done, is_ours = self._shop, self._shop.clock.now(), "", 0, False
         try:
-            async with turns.turn(shop, job.name, self._node) if not job.is_everywhere else nullcontext(True) as is_ours:
+            async with turns.turn(shop, job.name, self.node) if not job.is_everywhere else nullcontext(True) as is_ours:
                 if is_ours:
                     done = await job.work(shop)
             self.last_run[job.name] = shop.clock.now()

@@ -19,9 +19,9 @@ from kashop.shop import Shop
 LEASE = 30 * SECOND
 
 
-def node_name() -> str:
-    """What this process is called in `job_turns`: nobody else's, ever."""
-    return f"{socket.gethostname()}/{os.getpid()}/{ids.token()[:8]}"
+def node_name(name: str = "") -> str:
+    """What this process is called in `job_turns` and `nodes`: nobody else's, ever. `name` is what people call it."""
+    return f"{name or socket.gethostname()}/{os.getpid()}/{ids.token()[:8]}"
 
 
 @asynccontextmanager

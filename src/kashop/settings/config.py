@@ -51,6 +51,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     s3_secret_access_key: Secret = Secret("")
     limits: Secret = Secret("")
     """The Valkey or Redis in which several servers count tries together, `valkey://…`; empty for the database."""
+    node: str = ""
+    """What people call this server among several; the machine's name unless it is said."""
     log_format: str = "text"
     log_level: str = "info"
     private_networks: tuple[str, ...] = ()
@@ -92,6 +94,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _BUCKET = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<folder>[\w-][\w.-]*(/[\w-][\w.-]*)*))?/?", re.ASCII)
+_NODE = re.compile(r"[A-Za-z0-9._-]{0,60}")
 
 _NAMES = (
     "host",
@@ -107,6 +110,7 @@ _NAMES = (
     "s3_access_key_id",
     "s3_secret_access_key",
     "limits",
+    "node",
     "log_format",
     "log_level",
     "private_networks",
@@ -195,8 +199,7 @@ def _checked(config: Config) -> Config:
     if config.database:
         check_address(config.database)
     _check_uploads(config)
-    if config.limits and not config.limits.startswith(_STORES):
-        raise Invalid.of("limits", "Write an address that begins with valkey:// or valkeys://.")
+    _check_nodes(config)
     if config.log_format not in ("text", "json"):
         raise Invalid.of("log_format", "Write text or json.")
     for name, listed in (("trusted_proxies", config.trusted_proxies), ("private_networks", config.private_networks)):
@@ -208,6 +211,13 @@ def _checked(config: Config) -> Config:
     if config.unseal_key_file.absolute().is_relative_to(config.data):
         raise Invalid.of("unseal_key_file", "The unseal key must stand outside the data directory.")
     return msgspec.structs.replace(config, base_url=config.base_url.rstrip("/"))
+
+
+def _check_nodes(config: Config) -> None:
+    if config.limits and not config.limits.startswith(_STORES):
+        raise Invalid.of("limits", "Write an address that begins with valkey:// or valkeys://.")
+    if not _NODE.fullmatch(config.node):
+        raise Invalid.of("node", "Write a server's name in at most 60 letters, digits, dots and dashes.")
 
 
 def _check_uploads(config: Config) -> None:

@@ -51,7 +51,7 @@ class Books(msgspec.Struct, frozen=True):
 
 def books(server: Served, sale: Sale, shown: Iterable[str] = ()) -> Books:
     """Read the copy's database, beside its server."""
-    with examine.reading(server.data / "kashop.db") as db:
+    with examine.reading(server.place) as db:
         orders = {kept.order_no: kept for kept in reads.orders(db)}
         return Books(orders, reads.payments(db), reads.codes(db, sale.sku_id), tuple(shown))
 

@@ -42,6 +42,11 @@ class Served:
         self._process: subprocess.Popen[bytes] | None = None
         self._watching: asyncio.Task[None] | None = None
 
+    @property
+    def place(self) -> Path:
+        """Its database."""
+        return self.data / "kashop.db"
+
     async def __aenter__(self) -> "Served":
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - ourselves, and it outlives this call

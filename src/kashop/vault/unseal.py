@@ -40,6 +40,8 @@ class Stretch(msgspec.Struct, frozen=True):
 
 def create_key_file(path: Path) -> bool:
     """Write a fresh key unless one is there; whether it was written. Whoever sees the file sees all of it, after a crash too."""
+    if path.exists():
+        return False  # and its folder may be nobody's to write in: a container's secrets
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.") as draft:
         draft.write(random(KEY_BYTES))

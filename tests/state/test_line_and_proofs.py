@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from kashop.db.postgres_units import PostgresTx
 from kashop.flows import pressure, settings
 from kashop.flows.checkout import Placed
 from kashop.flows.pressure import ProofNeeded, ProofSpent
@@ -41,21 +40,11 @@ async def test_a_proof_serves_once_over_all_servers(stocked: list[Shop]) -> None
     assert await bought_with_one_proof(stocked) == (1, 9)
 
 
-async def test_control_where_each_server_remembers_a_proof_for_itself_it_serves_at_each(
-    stocked: list[Shop], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: set[tuple[int, bytes]] = set()
-
-    def spend_here(tx: PostgresTx, admitted: pressure.Admitted) -> None:
-        assert admitted.proof is not None
-        mark = (id(tx._con), admitted.proof.mark)  # each server writes by a connection of its own
-        if mark in seen:
-            raise ProofSpent("This proof was used already. Each serves for one order.")
-        seen.add(mark)
-
-    monkeypatch.setattr(pressure, "spend", spend_here)
-    placed, _refused = await bought_with_one_proof(stocked)
-    assert placed == 2
+async def test_control_without_the_row_it_serves_again_at_each(stocked: list[Shop], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pressure, "spend", lambda *_anything: None)
+    placed, refused = await bought_with_one_proof(stocked)
+    assert placed > 1
+    assert refused == 0
 
 
 async def turns(nodes: list[Shop], clients: int) -> list[int]:

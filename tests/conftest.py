@@ -2,8 +2,8 @@
 
 KASHOP_TEST_ENGINE says on which: `sqlite`, as when nothing is said, `postgres`, or `both`, as `./install.sh test` does. On
 PostgreSQL every test runs again that asks for a shop of its own (`data`, `shop` or `new_shop`), each on a database of its own
-on a real server; but for those marked `sqlite`, because they look into the file. A test that is told many times with other
-words runs there `TOLD_AGAIN` times, and as often as on the file only where PostgreSQL alone is asked for (docs/decisions/0043).
+on a real server; but for those marked `sqlite`, because they look into the file. `both` leaves out there what is told more than
+`TOLD_AGAIN` times with other words, and `CROWDS` (docs/decisions/0043).
 """
 
 import asyncio
@@ -34,6 +34,9 @@ ENGINES = {"both": ["sqlite", "postgres"], "postgres": ["postgres"]}.get(os.envi
 
 TOLD_AGAIN = 2
 """How often a test runs on PostgreSQL beside the file, however many words it is told with: the statements are the same."""
+
+CROWDS = {"crash", "stress"}
+"""Kills and crowds, each of which takes a server many seconds: on PostgreSQL only where that alone is asked for."""
 
 SAMPLES = Path(__file__).parent / "stock"
 
@@ -122,7 +125,8 @@ def _is_wanted(item: pytest.Item, told: Counter[tuple[Path, str]]) -> bool:
     if engine == "sqlite":
         return engine in ENGINES
     told[test := (item.path, getattr(item, "originalname", ""))] += 1
-    return not item.get_closest_marker("sqlite") and (len(ENGINES) == 1 or told[test] <= TOLD_AGAIN)
+    is_for_all = told[test] <= TOLD_AGAIN and item.path.parent.name not in CROWDS
+    return not item.get_closest_marker("sqlite") and (is_for_all or len(ENGINES) == 1)
 
 
 @pytest.fixture(scope="session")

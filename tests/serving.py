@@ -8,20 +8,21 @@ import os
 import random
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from click.testing import CliRunner, Result
 
 from kashop.db import Place
-from kashop.settings.config import load
+from kashop.settings.config import Config, load
+from tests import beside
 
 START_SECONDS = 120
 
@@ -153,19 +154,18 @@ class Served:
         """`kashop check --all`, beside the running server: nothing is broken."""
         kashop("check", "--all", "--data", self.data)
 
-    @contextlib.contextmanager
-    def looking(self) -> Iterator[sqlite3.Connection]:
-        """The database, to look at only."""
-        con = sqlite3.connect(f"file:{self.data / 'kashop.db'}?mode=ro", uri=True, timeout=10)
-        try:
-            yield con
-        finally:
-            con.close()
+    @property
+    def config(self) -> Config:
+        """As the server reads it."""
+        return load(self.data, self.environ)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What its database holds."""
+        return beside.rows(self.config.place, sql)
 
     def count(self, sql: str) -> int:
         """One number from the database."""
-        with self.looking() as con:
-            return int(con.execute(sql).fetchone()[0])
+        return int(self.rows(sql)[0][0])
 
 
 def free_port() -> int:

@@ -2,8 +2,6 @@
 
 import html
 import re
-import sqlite3
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +12,7 @@ from kashop.lib.actor import Actor
 from kashop.shop import Shop
 from kashop.web.admin import event_words, words
 from kashop.web.edge import Edge
+from tests import beside
 from tests.admin.desk import Desk, add_staff, complaints
 from tests.cast import TestClock, add_epay, add_product, call_back, codes_of, epay_notice, order, stock
 from tests.house.test_messages import CORE, catalogue
@@ -181,14 +180,12 @@ async def test_checkpoints_are_signed_fetched_and_checked(shop: Shop, auditor: D
     assert key == await checkpoint.public_key(shop)
 
 
-async def test_verify_now_says_whole_and_names_what_is_broken(shop: Shop, auditor: Desk, data: Path) -> None:
+async def test_verify_now_says_whole_and_names_what_is_broken(shop: Shop, auditor: Desk) -> None:
     await auditor.post("/admin/audit/verify")
     page = (await auditor.get("/admin/audit/checkpoints?said=verified")).text
     head = (await shop.db.read(reads.head)).seq
     assert f"{head - 1} events were read." in page
-    con = sqlite3.connect(data / "kashop.db")
-    con.executescript("DROP TRIGGER events_never_updated; UPDATE events SET reason = 'x' WHERE seq = 2")
-    con.close()
+    beside.change(shop.config.place, "UPDATE events SET reason = 'x' WHERE seq = 2", past=("events_never_updated",))
     await auditor.post("/admin/audit/verify")
     page = (await auditor.get("/admin/audit/checkpoints")).text
     assert "Event 2:" in page

@@ -12,6 +12,7 @@ from kashop.audit import reads as audit
 from kashop.lib.actor import CLI
 from kashop.shop import Shop
 from kashop.web.edge import Edge
+from tests import beside
 from tests.admin.desk import MANAGER, SUPPORT, Desk, add_role, add_staff, complaints, forget_proof, step_up, value_of
 from tests.cast import OWNER, PASSWORD, TestClock
 
@@ -70,6 +71,8 @@ async def test_somebody_new_comes_in_by_a_link_with_a_password_of_their_own(shop
 async def test_no_file_of_the_shop_holds_a_link(shop: Shop, owner: Desk) -> None:
     token = (await invited(owner)).rpartition("=")[2]
     stored = b"".join(p.read_bytes() for p in shop.config.data.rglob("*") if p.is_file())
+    if shop.config.database:
+        stored += beside.stored(shop.config.place)
     assert token.encode() not in stored
     assert b"new@example.com" in stored  # the scan looks where invitations are
 

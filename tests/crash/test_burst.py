@@ -82,8 +82,7 @@ class Killer:
 
     async def start_again(self) -> None:
         await asyncio.to_thread(self.server.start)
-        with self.server.looking() as con:
-            self.kept = [no for (no,) in con.execute("SELECT order_no FROM orders")]
+        self.kept = [no for (no,) in self.server.rows("SELECT order_no FROM orders")]
 
 
 def burst(server: Served, sale: Sale, buyers: int, *, kill_at: int = 0, seconds: int = 240) -> tuple[Tally, Killer]:

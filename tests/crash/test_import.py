@@ -56,6 +56,7 @@ def test_e06_killed_at_some_chunk_and_run_again_beside_a_server(data: Path, tmp_
         served.check()
 
 
+@pytest.mark.sqlite
 async def test_e06_a_full_disk_at_sixty_percent(shop: Shop) -> None:
     await add_product(shop, "keys")
     text = "".join(f"CODE-{n:08}\n" for n in range(ROWS)).encode()

@@ -39,10 +39,7 @@ class Watched(Served):
 
     def kill(self) -> None:
         super().kill()
-        with self.looking() as con:
-            row = con.execute("SELECT done, total FROM rotations WHERE status = 'running'").fetchone()
-        if row:
-            self.shares.append(row[0] / row[1])
+        self.shares += [done / total for done, total in self.rows("SELECT done, total FROM rotations WHERE status = 'running'")]
 
 
 async def begin(data: Path) -> None:
@@ -88,8 +85,7 @@ def wait_until(served: Served, sql: str) -> None:
 
 
 def fingerprints(served: Served) -> list[tuple[int, bytes]]:
-    with served.looking() as con:
-        return con.execute("SELECT code_id, fingerprint FROM codes ORDER BY code_id").fetchall()
+    return served.rows("SELECT code_id, fingerprint FROM codes ORDER BY code_id")
 
 
 def test_i29_a_killed_rotation_goes_on(data: Path, tmp_path: Path) -> None:

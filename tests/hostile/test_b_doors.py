@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import sqlite3
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +15,7 @@ from kashop.notices import reads as notices
 from kashop.notices.rules import opened_facts
 from kashop.shop import Shop
 from kashop.web.edge import Edge
+from tests import beside
 from tests.admin.desk import SUPPORT, Desk, add_staff, app_of
 from tests.cast import OWNER, TestClock, add_epay, add_product, call_back, epay_notice, order
 
@@ -67,8 +67,7 @@ def path_of(route: str, names: dict[str, str]) -> str:
 
 def digest(shop: Shop) -> str:
     """All that the database holds."""
-    with sqlite3.connect(f"file:{shop.config.data / 'kashop.db'}?mode=ro", uri=True) as con:
-        return hashlib.sha256("\n".join(con.iterdump()).encode()).hexdigest()
+    return hashlib.sha256(beside.dump(shop.config.place)).hexdigest()
 
 
 FOREIGN: dict[str, dict[str, str]] = {

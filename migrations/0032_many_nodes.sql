@@ -39,14 +39,3 @@ CREATE TABLE node_numbers (
   until BIGINT NOT NULL,
   says TEXT NOT NULL
 );
-
--- What a session left between two pages, sealed, until it comes back for it.
--- room: accounts
-CREATE TABLE kept_things (
-  kept_hash {bytes} PRIMARY KEY,
-  session_hash {bytes} NOT NULL,
-  until BIGINT NOT NULL,
-  size BIGINT NOT NULL,
-  sealed {bytes} NOT NULL
-);
-CREATE INDEX kept_things_due ON kept_things (until);

@@ -53,6 +53,7 @@ def test_a_secret_is_taken_from_a_file_or_stdin_alone(data: Path, tmp_path: Path
     assert said(data, "setting", "set", "mail.nothing", "1", ends=1).startswith("kashop: There is no setting")
 
 
+@pytest.mark.sqlite  # it writes kashop.toml anew, and asks the doctor
 def test_the_webhook_is_tried_from_the_terminal(data: Path, receiver: HTTPServer, tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{receiver.server_port}/"
     assert "private_networks" in said(data, "setting", "set", "notices.webhook_url", url, ends=1)

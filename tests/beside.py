@@ -9,7 +9,7 @@ from kashop.db import Place
 from kashop.db.dialect import for_postgres
 from tests.postgres import within
 
-IN_MEMORY = {"told_tries", "tries", "waiting_turns", "node_numbers", "kept_things"}
+IN_MEMORY = {"told_tries", "tries", "waiting_turns", "node_numbers"}
 """What servers count and keep together (migrations/0032), and one on its file in memory: a look may add to it."""
 
 

@@ -1,8 +1,6 @@
 """Codes in a real browser: revealed after proof and reason, copied, and exported with a second person's approval."""
 
 import re
-import shutil
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +10,10 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from kashop.inventory.codelist import reads as codelist
 from kashop.inventory.codelist.types import Sought
 from kashop.shop import Shop
+from tests import beside
 from tests.admin.desk import MANAGER, add_staff
 from tests.admin.test_screens import Served, Server, chromium, log_in  # noqa: F401  # the fixture
-from tests.cast import OWNER, PASSWORD, add_product
+from tests.cast import OWNER, PASSWORD, add_product, config
 from tests.chromium import follow, shoot
 from tests.workbooks import codes as codes_in
 
@@ -36,19 +35,16 @@ class Place:
         self.url, self.code_id, self.data = served.url, served.code_id, data
 
     def run(self, sql: str) -> list[tuple[object, ...]]:
-        with sqlite3.connect(self.data / "kashop.db", timeout=20) as con:
-            return con.execute(sql).fetchall()
+        return beside.rows(config(self.data).place, sql)
 
 
 @pytest.fixture
-def place(founded: Path, tmp_path: Path) -> Iterator[Place]:
-    shutil.copytree(founded, tmp_path / "shop")
-    shutil.copy2(founded.with_name("shop.key"), tmp_path / "shop.key")
-    server = Server(tmp_path / "shop", _fill)
+def place(data: Path) -> Iterator[Place]:
+    server = Server(data, _fill)
     server.start()
     assert server.is_up.wait(120)
     assert server.served is not None
-    yield Place(server.served, tmp_path / "shop")
+    yield Place(server.served, data)
     server.stop()
 
 

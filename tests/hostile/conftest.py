@@ -1,17 +1,18 @@
 """One served shop for all hostile tests of a worker."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.conftest import NewShop
 from tests.hostile.served import Served, serve
 
 
 @pytest.fixture(scope="session")
-def served(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    shop = serve(founded, tmp_path_factory.mktemp("served"))
-    try:
-        yield shop
-    finally:
-        shop.stop()
+def served(new_shop: NewShop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with new_shop(tmp_path_factory.mktemp("served")) as data:
+        shop = serve(data)
+        try:
+            yield shop
+        finally:
+            shop.stop()

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -44,7 +43,7 @@ class Served:
         return f"http://127.0.0.1:{self.port}"
 
     def rows(self) -> dict[str, int]:
-        return row_counts(self.data / "kashop.db")
+        return row_counts(load(self.data, {}).place)
 
     def errors(self) -> str:
         """The end of what the process complained about."""
@@ -65,11 +64,8 @@ class Served:
             self.process.wait(60)
 
 
-def serve(founded: Path, place: Path) -> Served:
-    """Copy a founded shop, stock it, and serve it."""
-    data = place / "shop"
-    shutil.copytree(founded, data)
-    shutil.copy2(founded.with_name("shop.key"), place / "shop.key")
+def serve(data: Path) -> Served:
+    """Stock a founded shop, and serve it."""
     port = free_port()
     routes = asyncio.run(_stock(data, port))
     return Served(data, port, _start(data, port), routes)

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.cast import OWNER, PASSWORD
+from tests.conftest import NewShop
 from tests.hostile.served import Route, Served, serve
 from tests.hostile.test_routes import FORM, MULTI, NAMES, ODD, PLACES, QUERIES, all_of, bodies, complaints, target
 from tests.hostile.wire import request, send
@@ -73,12 +73,13 @@ def _ours(served: Served) -> list[Route]:
 
 
 @pytest.fixture(scope="module")
-def panel(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
-    served = serve(founded, tmp_path_factory.mktemp("panel"))
-    try:
-        yield Panel(served)
-    finally:
-        served.stop()
+def panel(new_shop: NewShop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
+    with new_shop(tmp_path_factory.mktemp("panel")) as data:
+        served = serve(data)
+        try:
+            yield Panel(served)
+        finally:
+            served.stop()
 
 
 @pytest.mark.parametrize("name", PLACES)

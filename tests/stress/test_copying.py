@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -16,11 +18,12 @@ from kashop.lib.actor import CLI
 from kashop.lib.errors import Invalid, NotFound
 from kashop.payments import reads as payments
 from kashop.payments.rules import AccountRules, rules_of
-from kashop.settings.config import load
+from kashop.settings.config import Config, load
 from kashop.shop import Shop
 from kashop.stress import copying, epay, plan
 from kashop.stress.copying import Sale
 from kashop.stress.run import PREFIX, temporary
+from tests import beside
 from tests.cast import EPAY, OWNER, add_epay, add_product, call_back, config, epay_notice, order
 
 SECRETS = (
@@ -56,27 +59,27 @@ async def furnished(data: Path) -> None:
     (data / "uploads" / "secret.txt").write_text("STEAM-00000")
 
 
-async def copied(data: Path, place: Path, *, codes: int = 30, with_plugins: bool = True) -> Sale:
-    original = copying.original(load(data, {}))
-    told: list[int] = []
-    sale = await copying.make(
-        load(data, {}), place / "shop", original, "", codes=codes, tell=told.append, with_plugins=with_plugins
-    )
-    assert told[-1] == codes
-    return sale
+@asynccontextmanager
+async def copied(data: Path, folder: Path, *, codes: int = 30, with_plugins: bool = True) -> AsyncIterator[tuple[Sale, Config]]:
+    """The copy in a folder that is there as long as it is looked at, and its configuration as its server reads it."""
+    config = load(data, {})
+    original, told = copying.original(config), list[int]()
+    with temporary(folder) as place, copying.apart(config, place / "shop") as own:
+        sale = await copying.make(config, own, original, "", codes=codes, tell=told.append, with_plugins=with_plugins)
+        assert told[-1] == codes
+        yield sale, load(own.data, {}, database=own.database or None)
 
 
 async def test_the_copy_has_the_shops_goods_prices_settings_and_accounts(data: Path, tmp_path: Path) -> None:
     await furnished(data)
-    with temporary(tmp_path) as place:
-        sale = await copied(data, place)
+    async with copied(data, tmp_path) as (sale, own):
         assert (sale.sku_code, sale.quantity, sale.gateway, sale.fields) == (
             "steam",
             1,
             "epay-main",
             {"account": "stress", "server": "一区"},
         )
-        shop = await Shop.open(load(place / "shop", {}))
+        shop = await Shop.open(own)
         offer = await shop.db.read(catalog.find_offer, "steam")
         assert offer is not None
         assert (offer.sku.price_minor, offer.product.hold_minutes) == (1250, 30)
@@ -98,15 +101,15 @@ async def test_the_copy_has_the_shops_goods_prices_settings_and_accounts(data: P
 async def test_no_secret_of_the_shop_is_in_the_copy(data: Path, tmp_path: Path) -> None:
     await furnished(data)
     key = data.with_name("shop.key").read_bytes()
-    with temporary(tmp_path) as place:
-        await copied(data, place)
+    async with copied(data, tmp_path) as (_, own):
+        place = own.data.parent
         assert place.stat().st_mode & 0o777 == 0o700
         files = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
-        assert any(path.name == "kashop.db" for path in files)
+        assert any(path.name == "kashop.db" for path in files) or own.database
         for path, content in files.items():
             assert not [s for s in SECRETS if s.encode() in content], path
             assert key not in content
-        shop = await Shop.open(load(place / "shop", {}))
+        shop = await Shop.open(own)
         assert not shop.settings["mail.password"]
         assert shop.settings.text("mail.from_name") == ""
         options = gateways._all_options(shop, (await shop.db.read(payments.gateways))[0])
@@ -117,21 +120,22 @@ async def test_no_secret_of_the_shop_is_in_the_copy(data: Path, tmp_path: Path) 
 
 async def test_plugins_stay_behind_when_they_are_not_wanted(data: Path, tmp_path: Path) -> None:
     await furnished(data)
-    with temporary(tmp_path) as place:
-        await copied(data, place, with_plugins=False)
-        assert not list((place / "shop" / "plugins").iterdir())
+    async with copied(data, tmp_path, with_plugins=False) as (_, own):
+        assert not list((own.data / "plugins").iterdir())
 
 
 async def test_the_merchants_database_is_only_read(data: Path, tmp_path: Path) -> None:
     await furnished(data)
     before = seen(data)
-    with temporary(tmp_path) as place:
-        await copied(data, place)
+    async with copied(data, tmp_path):
+        pass
     assert seen(data) == before
 
 
-def seen(data: Path) -> dict[str, tuple[int, bytes]]:
-    return {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in data.iterdir() if p.is_file()}
+def seen(data: Path) -> tuple[object, ...]:
+    files = {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in data.iterdir() if p.is_file()}
+    place = load(data, {}).place
+    return files, beside.row_counts(place), beside.rows(place, "SELECT * FROM versions ORDER BY name")
 
 
 async def test_what_is_asked_for_must_be_sold_as_codes(data: Path) -> None:

@@ -97,7 +97,8 @@ def outcome(data: Path, listener: Listener, tmp_path: Path) -> list[str]:
 
 
 def test_a_fenced_server_reaches_nobody(data: Path, listener: Listener, tmp_path: Path) -> None:
-    (data / "kashop.toml").write_text("is_fenced = true\n")
+    with (data / "kashop.toml").open("a") as toml:
+        toml.write("is_fenced = true\n")
     found = outcome(data, listener, tmp_path)
     assert len(found) == 8
     assert not [line for line in found if line.endswith(" out")], found

@@ -2,10 +2,12 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import msgspec
 
 from kashop.lib.catalogue import translations
+from kashop.settings.config import load
 from kashop.stress import curve, figures, report
 from kashop.stress.plan import Plan
 from kashop.stress.proof import Claim, claims
@@ -13,7 +15,9 @@ from kashop.stress.run import Machine, Memory, Result
 from kashop.stress.served import Writes, environment, writes
 from tests.stress.test_proof import PRODUCT, SALE, books, rush
 
-MACHINE = Machine(cores=2, processor="CPU <x>", memory_mib=2048, python="3.11", sqlite="3.40", kashop="0.1.0", load_before=0.5)
+MACHINE = Machine(
+    cores=2, processor="CPU <x>", memory_mib=2048, python="3.11", database="SQLite 3.40", kashop="0.1.0", load_before=0.5
+)
 
 
 def result(**more: object) -> Result:
@@ -129,5 +133,5 @@ def test_commits_are_read_from_the_log_of_the_server() -> None:
 
 
 def test_nothing_that_concerns_the_merchants_own_shop_reaches_the_copys_server() -> None:
-    found = environment({"PATH": "/bin", "KASHOP_UNSEAL_PASSPHRASE": "x", "KASHOP_DATA": "y"})
+    found = environment(load(Path("x"), {}), {"PATH": "/bin", "KASHOP_UNSEAL_PASSPHRASE": "x", "KASHOP_DATA": "y"})
     assert found == {"PATH": "/bin", "PYTHONUTF8": "1"}

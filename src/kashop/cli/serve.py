@@ -19,9 +19,10 @@ import uvloop
 
 from kashop.app import Running, running
 from kashop.cli import frame, show
+from kashop.db import engine
 from kashop.lib import fence
 from kashop.lib.errors import Unavailable
-from kashop.settings.config import Config
+from kashop.settings.config import Config, Secret
 from kashop.shop import Shop, require
 from kashop.web.admission import Admission
 from kashop.web.arrivals import Arrivals
@@ -126,6 +127,7 @@ def work(
     sock = _bound(config) if answers is not Answers.NOTHING else None
     try:
         if config.is_fenced:
+            config = _reachable(config)
             fence.enclose()
         with asyncio.Runner(loop_factory=fence.FencedLoop if config.is_fenced else uvloop.new_event_loop) as runner:
             how = _How(welcome or _addresses, answers, with_jobs, safe_mode, drain)
@@ -133,6 +135,13 @@ def work(
     finally:
         if sock is not None:
             sock.close()
+
+
+def _reachable(config: Config) -> Config:
+    """Inside the fence no name can be looked up; the database is all that is wanted there."""
+    if not config.database:
+        return config
+    return msgspec.structs.replace(config, database=Secret(engine.postgres("postgres_door").pinned(config.database)))
 
 
 def _bound(config: Config) -> socket.socket:

@@ -11,6 +11,7 @@ import rich_click as click
 import uvloop
 
 from kashop.cli import frame, show
+from kashop.db import engine
 from kashop.lib import logs
 from kashop.lib.errors import Conflict, Invalid
 from kashop.settings.config import Config
@@ -72,7 +73,8 @@ def stress(ctx: click.Context, /, *, data: Path, is_json: bool, report: Path, no
     """Let a crowd buy from a throw-away copy of this shop, and prove what came of it.
 
     The copy has this shop's settings, goods, prices, theme, plugins and gateway accounts; made-up codes, and no secret of the
-    shop. It reaches nobody: no vendor, no mail, no webhook. Thousands of buyers come over real HTTP at one moment; afterwards
+    shop. It reaches nobody: no vendor, no mail, no webhook. Of a shop on PostgreSQL its rows are in a schema of their own in the
+    same database, dropped at the end. Thousands of buyers come over real HTTP at one moment; afterwards
     every order and payment that was acknowledged is looked for in the copy's database. Exit 1 when the proof fails.
 
     It ends by itself, and nothing of it is left but the report. Ctrl-C ends it at once.
@@ -115,17 +117,7 @@ def _prepared(
     folder: Path | None,
 ) -> tuple[Plan, Path, tuple[str, ...]]:
     """The plan that this machine can carry, where the copy goes, and what the merchant should know. Raises Refusals."""
-    notes: list[str] = []
-    if found := plan.neighbours(config.data):
-        if not beside_server:
-            raise Conflict(
-                "{what} is at work on this machine (process {pid}): its buyers would wait. Stop it first, run this on another "
-                "machine, or say --beside-server to take only the processor time that it leaves.",
-                what=found[0].what,
-                pid=found[0].pid,
-            )
-        plan.step_aside()
-        notes.append(f"Beside {found[0].what} (process {found[0].pid}): the figures are those of what it leaves.")
+    notes = _beside(config, may_be=beside_server)
     wanted = Plan(
         product=product,
         buyers=buyers,
@@ -134,13 +126,37 @@ def _prepared(
         paying=paying / 100,
         seconds=seconds,
         with_plugins=not no_plugins,
-        is_beside=bool(found),
+        is_beside=bool(notes),
     )
     wanted, fewer = plan.fitted(wanted)
     notes += [fewer] if fewer else []
     where = (folder or plan.folder_for(config.data)).absolute()
     plan.check_disk(where, wanted)
     return wanted, where, tuple(notes)
+
+
+def _beside(config: Config, *, may_be: bool) -> list[str]:
+    """Who would wait for the crowd, in sentences. Raises Conflict unless there may be somebody."""
+    notes: list[str] = []
+    if found := plan.neighbours(config.data):
+        if not may_be:
+            raise Conflict(
+                "{what} is at work on this machine (process {pid}): its buyers would wait. Stop it first, run this on another "
+                "machine, or say --beside-server to take only the processor time that it leaves.",
+                what=found[0].what,
+                pid=found[0].pid,
+            )
+        plan.step_aside()
+        notes.append(f"Beside {found[0].what} (process {found[0].pid}): the figures are those of what it leaves.")
+    if config.database and (others := engine.postgres("postgres_apart").others(config.database)):
+        if not may_be:
+            raise Conflict(
+                "{n} connections are open to this shop's database: the buyers of its servers would wait. Stop them first, or say "
+                "--beside-server.",
+                n=others,
+            )
+        notes.append("Beside whoever else is at work in the database, which serves both alike: expect both to be slower.")
+    return notes
 
 
 @contextlib.contextmanager

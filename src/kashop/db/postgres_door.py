@@ -5,6 +5,7 @@ Always true: no refusal holds a password or a part of one; what a database may n
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import quote
 
 import psycopg
 from psycopg import errors
@@ -30,6 +31,24 @@ def connect(address: str) -> Con:
         raise refusal(error) from None
     adapt(con)
     return con
+
+
+def pinned(address: str) -> str:
+    """The address of the very server that it leads to now, as numbers: for who may look up no name. Raises Unavailable."""
+    with connect(address) as con:
+        found = {"host": con.info.host, "port": str(con.info.port), "hostaddr": con.info.hostaddr}
+    for name, value in found.items() if found["hostaddr"] else ():
+        address = instead(address, name, value)
+    return address
+
+
+def instead(address: str, name: str, value: str, *, is_more: bool = False) -> str:
+    """The address with another value of a setting; with `is_more` behind the one that it has."""
+    where, _, query = address.partition("?")
+    settings = dict(part.partition("=")[::2] for part in query.split("&") if part)
+    said = f"{settings.get(name, '')}%20" if is_more and name in settings else ""
+    settings[name] = said + quote(value, safe="")
+    return f"{where}?{'&'.join(f'{key}={text}' for key, text in settings.items())}"
 
 
 @contextmanager

@@ -6,10 +6,11 @@ that one begins and proves a payment without asking anybody.
 """
 
 import asyncio
+import contextlib
 import io
 import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import msgspec
 from kashop.catalog import reads as catalog
 from kashop.catalog import writes as catalog_writes
 from kashop.catalog.types import BuyerField, Category, Product, ProductDraft, Sku, SkuDraft, Tier
-from kashop.db import Reader, Tx, examine, migrate
+from kashop.db import Reader, Tx, engine, examine, migrate
 from kashop.flows import restock
 from kashop.flows.found import Charter, found
 from kashop.lib.actor import CLI
@@ -35,6 +36,7 @@ from kashop.shop import Shop
 from kashop.stress.epay import CURRENCY, KEY, PID
 
 ACCOUNT = "stress"
+SCHEMA = "kashop_stress_"
 PROOF = "risk.captcha"
 CHUNK = 200
 """Products in one change."""
@@ -126,16 +128,26 @@ def chosen(original: Original, wanted: str) -> tuple[Goods, Sku]:
     raise NotFound("There is no product {slug}.", slug=wanted[:64])
 
 
+@contextlib.contextmanager
+def apart(config: Config, data: Path) -> Iterator[Config]:
+    """The configuration of a copy in `data`: of a shop on PostgreSQL, its rows are in a schema of their own beside the shop's."""
+    if not config.database:
+        yield load(data, {})
+        return
+    with engine.postgres("postgres_apart").schema(config.database, SCHEMA) as address:
+        yield load(data, {}, database=address)
+
+
 async def make(
-    config: Config, data: Path, original: Original, wanted: str, *, codes: int, tell: Callable[[int], None], with_plugins: bool
+    config: Config, own: Config, original: Original, wanted: str, *, codes: int, tell: Callable[[int], None], with_plugins: bool
 ) -> Sale:
-    """Make the copy in `data` and stock it; `tell` hears how many codes are in."""
+    """Make the copy where `own` says and stock it; `tell` hears how many codes are in."""
     goods, sku = chosen(original, wanted)
     fields = answers(goods.product)
-    own, settings = load(data, {}), original.settings
+    settings = original.settings
     await found(own, _charter(settings))
-    _write_config(data)
-    await asyncio.to_thread(_copy_files, config.data, data, with_plugins)
+    _write_config(own.data)
+    await asyncio.to_thread(_copy_files, config.data, own.data, with_plugins)
     shop = await Shop.open(own, is_server=True, safe_mode=True)
     try:
         await shop.db.write(_copy_settings, settings)

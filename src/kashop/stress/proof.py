@@ -172,8 +172,8 @@ async def checked(server: Served) -> Claim:
     """`kashop check --all` on the copy, as any merchant would run it."""
     statement = "kashop check --all finds nothing broken"
     process = await asyncio.create_subprocess_exec(
-        *command("check", "--all", "--json", "--data", str(server.data)),
-        env=environment(),
+        *command("check", "--all", "--json", "--data", str(server.config.data)),
+        env=environment(server.config),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

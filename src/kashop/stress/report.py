@@ -148,5 +148,5 @@ def _conditions(result: Result) -> list[tuple[Markup, Markup | str]]:
         (_("Buyers who pay"), f"{plan.paying:.0%}"),
         *rows,
         (_("Machine"), Markup("{}<br>{}").format(machine.processor, stand)),
-        (Markup("kashop"), f"{machine.kashop} · Python {machine.python} · SQLite {machine.sqlite}"),
+        (Markup("kashop"), f"{machine.kashop} · Python {machine.python} · {machine.database}"),
     ]

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from kashop.db import engine
 from kashop.settings.config import Config
 from kashop.stress import copying, proof
 from kashop.stress.copying import Sale
@@ -41,7 +42,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     processor: str
     memory_mib: int
     python: str
-    sqlite: str
+    database: str
+    """Which engine, of which version."""
     kashop: str
     load_before: float
 
@@ -78,13 +80,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 async def run(config: Config, wanted: Plan, folder: Path, tell: Tell, notes: tuple[str, ...] = ()) -> Result:
     """Run it in a new folder under `folder`. Raises Refusals."""
-    machine, began_at = about_machine(), time.time()
+    machine, began_at = about_machine(config), time.time()
     original = await asyncio.to_thread(copying.original, config)
     copying.chosen(original, wanted.product)
-    with temporary(folder) as place:
+    with temporary(folder) as place, copying.apart(config, place / "shop") as own:
         sale = await copying.make(
             config,
-            place / "shop",
+            own,
             original,
             wanted.product,
             codes=wanted.codes,
@@ -92,7 +94,7 @@ async def run(config: Config, wanted: Plan, folder: Path, tell: Tell, notes: tup
             with_plugins=wanted.with_plugins,
         )
         tell("start", 0, 0)
-        async with Served(place / "shop") as server:
+        async with Served(own) as server:
             await asyncio.sleep(IDLE_SECONDS)
             before, cpu = server.memory_mib(), server.cpu_seconds()
             rush = Rush(server.port, wanted, sale, tell)
@@ -157,8 +159,8 @@ def _remove_if_left(old: Path) -> None:
         os.close(fd)
 
 
-def about_machine() -> Machine:
-    """What the kernel says of this machine."""
+def about_machine(config: Config) -> Machine:
+    """What the kernel says of this machine, and what the shop's rows are kept by."""
     told = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines() if ":" in line)
     models = [
         line.partition(":")[2].strip()
@@ -170,7 +172,13 @@ def about_machine() -> Machine:
         processor=models[0] if models else platform.machine(),
         memory_mib=int(told["MemTotal"].split()[0]) // 1024,
         python=platform.python_version(),
-        sqlite=sqlite3.sqlite_version,
+        database=_database(config),
         kashop=version("kashop"),
         load_before=round(os.getloadavg()[0], 2),
     )
+
+
+def _database(config: Config) -> str:
+    if not config.database:
+        return f"SQLite {sqlite3.sqlite_version}"
+    return f"PostgreSQL {engine.postgres('postgres_schema').server(config.database).version}"

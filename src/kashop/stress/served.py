@@ -16,8 +16,10 @@ from types import TracebackType
 
 import msgspec
 
+from kashop.db import Place
 from kashop.db.locks import ServerLock
 from kashop.lib.errors import Unavailable
+from kashop.settings.config import Config
 from kashop.stress.crowd import Line, get
 
 START_SECONDS = 60.0
@@ -33,25 +35,25 @@ class Writes(msgspec.Struct, frozen=True):
 
 
 class Served:
-    """`async with Served(data) as server:` starts it and ends it. `memory` are samples in MiB, with their times."""
+    """`async with Served(config) as server:` starts it and ends it. `memory` are samples in MiB, with their times."""
 
-    def __init__(self, data: Path):
-        self.data, self._log = data, data.with_name("server.log")
+    def __init__(self, config: Config):
+        self.config, self._log = config, config.data.with_name("server.log")
         self.port = 0
         self.memory: list[tuple[float, float]] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._watching: asyncio.Task[None] | None = None
 
     @property
-    def place(self) -> Path:
+    def place(self) -> Place:
         """Its database."""
-        return self.data / "kashop.db"
+        return self.config.place
 
     async def __aenter__(self) -> "Served":
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - ourselves, and it outlives this call
-                command("serve", "--data", str(self.data), "--port", "0"),
-                env=environment(),
+                command("serve", "--data", str(self.config.data), "--port", "0"),
+                env=environment(self.config),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -99,7 +101,7 @@ class Served:
     async def _wait_until_it_answers(self) -> None:
         give_up = time.monotonic() + START_SECONDS
         while time.monotonic() < give_up and self.is_alive:
-            holder = ServerLock(self.data).holder()
+            holder = ServerLock(self.config.data).holder()
             if holder and holder[1]:
                 self.port = int(holder[1].rpartition(":")[2])
                 with contextlib.suppress(OSError):
@@ -138,9 +140,12 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "kashop.cli", *arguments]
 
 
-def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """This process's environment without what concerns the merchant's own shop."""
-    return {name: value for name, value in environ.items() if not name.startswith("KASHOP_")} | {"PYTHONUTF8": "1"}
+def environment(config: Config, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """This process's environment without what concerns the merchant's own shop; the copy's address, which may hold a password, is
+    in no file."""
+    kept = {name: value for name, value in environ.items() if not name.startswith("KASHOP_")}
+    address = {"KASHOP_DATABASE": str(config.database)} if config.database else {}
+    return {**kept, **address, "PYTHONUTF8": "1"}
 
 
 def writes(log: str) -> Writes:

@@ -32,7 +32,7 @@ from tests.postgres import Shops, server
 
 ENGINES = {"both": ["sqlite", "postgres"], "postgres": ["postgres"]}.get(os.environ.get("KASHOP_TEST_ENGINE", ""), ["sqlite"])
 
-TOLD_AGAIN = 2
+TOLD_AGAIN = 1
 """How often a test runs on PostgreSQL beside the file, however many words it is told with: the statements are the same."""
 
 CROWDS = {"crash", "stress"}

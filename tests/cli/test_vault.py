@@ -12,6 +12,10 @@ from tests.serving import Served, here, kashop
 PASSPHRASE = "correct horse battery staple"
 
 
+AT_ONCE = ("--drain", "0")
+"""These ask /readyz as a proxy does, and no proxy has to hear that the server leaves."""
+
+
 def eventually(look: Callable[[], bool]) -> None:
     limit = time.monotonic() + 120
     while not look():
@@ -29,7 +33,7 @@ def is_sealed(served: Served) -> bool:
 def test_a_served_shop_is_sealed_restarted_and_unsealed_by_the_terminal(data: Path, tmp_path: Path) -> None:
     secret = tmp_path / "passphrase"
     secret.write_text(PASSPHRASE)
-    with Served(data) as served:
+    with Served(data, arguments=AT_ONCE) as served:
         assert not is_sealed(served)
         kashop("vault", "passphrase", "--data", data, "--passphrase-file", secret, "--label", "老板")
         code = kashop("vault", "recovery", "--data", data).strip()
@@ -52,7 +56,7 @@ def test_a_served_shop_is_sealed_restarted_and_unsealed_by_the_terminal(data: Pa
         assert is_sealed(served)
         kashop("vault", "unseal", "--data", data, "--recovery-file", "-", given=code.lower() + "\n")
         eventually(lambda: not is_sealed(served))
-    with Served(data, KASHOP_UNSEAL_PASSPHRASE_FILE=str(secret)) as served:
+    with Served(data, arguments=AT_ONCE, KASHOP_UNSEAL_PASSPHRASE_FILE=str(secret)) as served:
         assert not is_sealed(served)
         environ = Path(f"/proc/{served.process.pid if served.process else 0}/environ").read_bytes()
         assert PASSPHRASE.encode() not in environ
@@ -68,10 +72,10 @@ def test_wrong_usage_is_told(data: Path, arguments: tuple[str, ...]) -> None:
 
 
 def test_rekey_by_terminal_prints_the_new_recovery_code_and_keeps_the_shop_open(data: Path) -> None:
-    with Served(data) as served:
+    with Served(data, arguments=AT_ONCE) as served:
         said = kashop("vault", "rekey", "--data", data)
         assert len(said.strip().splitlines()[-1]) == 49
         assert not is_sealed(served)
         served.check()
-    with Served(data) as served:
+    with Served(data, arguments=AT_ONCE) as served:
         assert not is_sealed(served)

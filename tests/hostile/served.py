@@ -85,7 +85,7 @@ async def _stock(data: Path, port: int) -> list[Route]:
 
 
 def _start(data: Path, port: int) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "kashop.cli", "serve", "--data", str(data), "--port", str(port), "--no-jobs"]
+    command = [sys.executable, "-m", "kashop.cli", "serve", "--data", str(data), "--port", str(port), "--no-jobs", "--drain", "0"]
     environ = {**os.environ, "KASHOP_BASE_URL": f"http://127.0.0.1:{port}"}
     with (data.parent / "serve.log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)

@@ -4,6 +4,8 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
 from kashop.flows import settings
 from kashop.lib.actor import CLI
 from kashop.notices import reads, rules
@@ -46,6 +48,7 @@ def let_leases_end(data: Path) -> None:
     beside.change(config(data).place, later)
 
 
+@pytest.mark.sqlite  # a dead server's turn lasts half a minute there: tests/nodes shows who goes on
 async def test_i37_a_killed_server_tells_the_rest_and_keeps_no_secret(data: Path) -> None:
     with (data / "kashop.toml").open("a", encoding="utf-8") as file:  # where its database is may stand there
         file.write('private_networks = ["127.0.0.1"]\n')

@@ -64,7 +64,14 @@ def test_control(tmp_path: Path, fault: str) -> None:
         f"tests/vault/{test}",
         f"{__file__}::test_it_is_the_planted_tree",
     ]
-    environ = {**os.environ, "PYTHONPATH": str(tree / "src"), "KASHOP_TESTED": str(tree), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(tree / "src"),
+        "KASHOP_TESTED": str(tree),
+        "KASHOP_TEST_ENGINE": "sqlite",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_ADDOPTS": "",
+    }
     done = subprocess.run(arguments, cwd=TREE, env=environ, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(r"\d failed, \d passed", done.stdout), done.stdout

@@ -53,6 +53,7 @@ class Storm:
     chance: random.Random
     placed: list[Placed] = field(default_factory=list)
     genuine: set[str] = field(default_factory=set)
+    paid: list[Told] = field(default_factory=list)
     answers: dict[tuple[int, bytes], int] = field(default_factory=dict)
 
     async def set_up(self) -> None:
@@ -93,6 +94,8 @@ class Storm:
             self.vendor.send(payment, how)
             self.genuine.add(payment.txn)
             told.append(self.vendor.notification(payment, how))
+            if fate != "closed":
+                self.paid.append(told[-1])
         return told
 
     def forged(self) -> Told:
@@ -124,6 +127,7 @@ class Storm:
     async def blow(self, callbacks: int) -> None:
         """All of them, in any order, many at once."""
         true = self.befall()
+        true.remove(self.paid[0])  # of one payment, at the least, nobody ever hears
         arriving = [told for told in true if self.chance.random() < 0.8]  # the rest is lost for good
         requests = [requested(told) for told in arriving]
         while len(requests) < callbacks:

@@ -1,9 +1,11 @@
 """A callback is stored and settled by one commit, and stored by a commit of its own where that is not safe (decision 0029)."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from kashop.analytics.money.reads import settled_callbacks_brought_money
 from kashop.bundled.pay_epay.gateway import EpayGateway
 from kashop.db.groups import Groups
 from kashop.flows import gateways
@@ -117,6 +119,16 @@ async def test_when_delivery_breaks_one_callback_one_receipt_and_the_desk_tell_o
     assert [(await call_back(shop, epay_notice(placed))).body for _ in range(2)] == [b"success"] * 2
     assert [(c.verdict, c.reason) for c in await inbox_of(shop)] == [("repeated", ""), ("settled", "delivery_failed")]
     assert len(await shop.db.read(payments.receipts, placed.order.order_id)) == 1
+    assert [e.kind for e in await shop.db.read(orders.open_exceptions, placed.order.order_id)] == ["delivery_failed"]
+
+
+async def test_of_one_payment_told_at_once_one_brought_the_money_whatever_breaks(shop: Shop) -> None:
+    placed = await order(shop, "steam-50")
+    beside.poison(shop.config.place, "order_lines")
+    answers = await asyncio.gather(*(call_back(shop, epay_notice(placed)) for _ in range(4)))
+    assert {answer.body for answer in answers} == {b"success"}
+    assert sorted(c.verdict for c in await inbox_of(shop)) == ["repeated"] * 3 + ["settled"]
+    assert await shop.db.read(settled_callbacks_brought_money) is None
     assert [e.kind for e in await shop.db.read(orders.open_exceptions, placed.order.order_id)] == ["delivery_failed"]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kashop.flows import settings, vault
+from kashop.flows import confirm, settings, vault
 from kashop.jobs import schedule
 from kashop.lib.actor import CLI, SYSTEM
 from kashop.orders import reads as orders
@@ -55,6 +55,16 @@ async def test_one_made_elsewhere_is_written_down_once(shop: Shop, till: Till, n
     assert await state(shop, placed) == ("refunded", 0, 1250, ["refunded_elsewhere"])
     assert await refunded(shop, placed, gateway_refund="V3", amount_minor=100) == "noted"
     assert await state(shop, placed) == ("refunded", 0, 1250, ["refunded_elsewhere"])
+
+
+async def test_one_told_of_before_and_after_a_confirmation_by_hand_goes_back_once(shop: Shop, till: Till) -> None:
+    placed = await buy(shop)
+    assert await refunded(shop, placed, gateway_refund="V1", amount_minor=100) == "noted"
+    vouched = await confirm.confirm(shop, placed.order.order_no, reference="B1", note="seen in the statement", actor=CLI)
+    assert vouched == "delivered"
+    assert await refunded(shop, placed, gateway_refund="V1", amount_minor=100) == "noted"
+    assert await pay(shop, placed) == "settled"
+    assert await state(shop, placed) == ("refunded", 2400, 100, ["refunded_elsewhere", "paid_twice"])
 
 
 async def test_one_told_of_before_the_payment_keeps_the_order_from_delivery(shop: Shop, till: Till) -> None:

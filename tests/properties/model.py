@@ -202,9 +202,10 @@ class Model:
 
     def _take_ahead(self, order: ModelOrder, attempt: ModelAttempt, txn: str) -> bool:
         told, attempt.ahead = attempt.ahead, {}
-        for number, amount in told.items():
+        news = {number: amount for number, amount in told.items() if number not in self.elsewhere}
+        for number, amount in news.items():
             self._go_elsewhere(order, txn, number, amount)
-        return bool(told)
+        return bool(news)
 
     def hear_refund(self, attempt_no: str, number: str, amount: int) -> str:
         """The vendor tells of a refund that was made without us; what the shop makes of it."""

@@ -107,7 +107,10 @@ def _record_alone(tx: Tx, heard: _Heard, problem: str) -> str:
     attempt = reads.find_attempt(tx, heard.account.gateway_id, heard.notice.attempt_no)
     assert attempt is not None  # there was an order that broke
     source, callback_id = heard.source, heard.callback_id
-    writes.credit(tx, attempt, heard.notice, source=source, callback_id=callback_id, actor=heard.actor)
+    credit = writes.credit(tx, attempt, heard.notice, source=source, callback_id=callback_id, actor=heard.actor)
+    if credit.receipt is None:  # the same payment, told of many times at once, broke each time: another of them recorded it
+        _note(tx, heard, attempt, "repeated", credit.flaw)
+        return "repeated"
     orders.open_exception(tx, attempt.order_id, "delivery_failed", heard.actor, why=problem, txn=heard.notice.gateway_txn)
     _note(tx, heard, attempt, "settled", "delivery_failed")
     return "settled"

@@ -247,10 +247,14 @@ def hear_ahead(tx: Tx, attempt: Attempt, word: RefundWord, actor: Actor) -> bool
 
 
 def take_ahead(tx: Tx, receipt: Receipt, actor: Actor) -> bool:
-    """Set what was told of a payment's refunds before it against the payment; whether there was any."""
+    """Set what was told of a payment's refunds before it against the payment; whether there was any.
+
+    One that was told again once the attempt had another receipt, as after a confirmation by hand, went back from that one.
+    """
     heard = reads.ahead(tx, receipt.attempt_id)
-    for told in heard:
+    news = [told for told in heard if reads.find_vendors(tx, receipt.gateway_id, told.gateway_refund) is None]
+    for told in news:
         find_elsewhere(tx, receipt, told.gateway_refund, told.amount_minor, actor)
     if heard:
         tx.run("DELETE FROM refunds_ahead WHERE attempt_id = :attempt_id", attempt_id=receipt.attempt_id)
-    return bool(heard)
+    return bool(news)

@@ -21,6 +21,7 @@ import msgspec
 import pytest
 
 from kashop.accounts import passwords
+from kashop.db import migrate
 from kashop.flows.found import Charter, found
 from kashop.lib import catalogue
 from kashop.plugins import finders, manifest
@@ -140,6 +141,30 @@ def postgres() -> Iterator[Shops]:
     """A real PostgreSQL, for tests of that engine whatever the others run on."""
     with server() as conninfo, closing(Shops(conninfo)) as shops:
         yield shops
+
+
+@pytest.fixture
+def address(postgres: Shops) -> Iterator[str]:
+    """An empty database on it."""
+    name = postgres.make()
+    yield postgres.address(name)
+    postgres.drop(name)
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: Shops) -> str:
+    """The name of a database that has the schema and nothing else; make others like it."""
+    name = postgres.make()
+    migrate.apply(postgres.address(name))
+    return name
+
+
+@pytest.fixture
+def migrated_address(postgres: Shops, migrated: str) -> Iterator[str]:
+    """One of a test's own."""
+    name = postgres.make(like=migrated)
+    yield postgres.address(name)
+    postgres.drop(name)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """The command line on PostgreSQL: a shop is founded, stocked, looked at and moved."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,16 +7,8 @@ import pytest
 from kashop.settings.config import Config, Secret
 from tests import beside
 from tests.cli.conftest import Terminal
-from tests.postgres import Shops
 
 pytestmark = pytest.mark.sqlite
-
-
-@pytest.fixture
-def address(postgres: Shops) -> Iterator[str]:
-    name = postgres.make()
-    yield postgres.address(name)
-    postgres.drop(name)
 
 
 def test_a_shop_is_founded_stocked_and_sound_on_a_server(address: str, tmp_path: Path) -> None:

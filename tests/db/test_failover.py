@@ -14,10 +14,8 @@ from kashop.db import Reader, Tx, migrate, postgres, postgres_links
 from kashop.db.postgres import PostgresDb
 from kashop.lib.clock import SystemClock
 from kashop.lib.errors import Unavailable, UnknownOutcome
-from tests.db.test_postgres import add, address, migrated, node, slugs
+from tests.db.test_postgres import add, node, slugs
 from tests.postgres import Shops
-
-__all__ = ["address", "migrated"]
 
 
 def run(address: str, sql: str) -> list[tuple[object, ...]]:

@@ -1,7 +1,7 @@
 """What only a server can do to a shop: connections that are lost, other nodes that write, a COMMIT that nobody confirms."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -14,20 +14,6 @@ from kashop.lib.clock import SystemClock
 from kashop.lib.errors import Invalid, Unavailable, UnknownOutcome
 from tests import beside
 from tests.postgres import Shops
-
-
-@pytest.fixture(scope="module")
-def migrated(postgres: Shops) -> str:
-    name = postgres.make()
-    migrate.apply(postgres.address(name))
-    return name
-
-
-@pytest.fixture
-def address(postgres: Shops, migrated: str) -> Iterator[str]:
-    name = postgres.make(like=migrated)
-    yield postgres.address(name)
-    postgres.drop(name)
 
 
 @asynccontextmanager

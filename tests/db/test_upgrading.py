@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import psycopg
@@ -13,7 +13,6 @@ from kashop.db.postgres import PostgresDb
 from kashop.lib.clock import SystemClock
 from kashop.lib.errors import Unavailable
 from tests import beside
-from tests.postgres import Shops
 
 MORE = {**migrate.texts(), "9001_more": "ALTER TABLE categories ADD COLUMN more BIGINT NOT NULL DEFAULT 0;"}
 
@@ -21,20 +20,6 @@ IN_DOUBT = (
     "INSERT INTO kashop_migrations (name) SELECT %(name)s WHERE NOT EXISTS (SELECT FROM kashop_migrations WHERE name = %(name)s)"
 )
 """Who looks first and then writes."""
-
-
-@pytest.fixture(scope="module")
-def migrated(postgres: Shops) -> str:
-    name = postgres.make()
-    migrate.apply(postgres.address(name))
-    return name
-
-
-@pytest.fixture
-def address(postgres: Shops, migrated: str) -> Iterator[str]:
-    name = postgres.make(migrated)
-    yield postgres.address(name)
-    postgres.drop(name)
 
 
 def waiting(con: psycopg.Connection) -> int:

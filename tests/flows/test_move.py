@@ -1,6 +1,5 @@
 """From the file to PostgreSQL: every row, the chain, and a fence round the old file."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,16 +12,8 @@ from kashop.settings.config import Config, load
 from kashop.shop import Shop
 from tests import beside
 from tests.cast import TestClock, add_epay, add_product, call_back, codes_of, config, epay_notice, order
-from tests.postgres import Shops
 
 pytestmark = pytest.mark.sqlite
-
-
-@pytest.fixture
-def address(postgres: Shops) -> Iterator[str]:
-    name = postgres.make()
-    yield postgres.address(name)
-    postgres.drop(name)
 
 
 @pytest.fixture

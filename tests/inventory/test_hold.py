@@ -1,14 +1,11 @@
 """Codes are taken once for each time they are asked for, by whatever plan the server has in mind."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from kashop.db import Reader, Tx, migrate
+from kashop.db import Reader, Tx
 from kashop.db.postgres import PostgresDb
 from kashop.inventory import writes
 from kashop.lib.clock import SystemClock
-from tests.postgres import Shops
 
 pytestmark = pytest.mark.sqlite  # it brings its own server
 
@@ -19,12 +16,8 @@ PLAIN = """UPDATE codes SET status = 'held', line_id = 7, held_until = 9 WHERE c
 
 
 @pytest.fixture
-def address(postgres: Shops) -> Iterator[str]:
-    name = postgres.make()
-    address = postgres.address(name)
-    migrate.apply(address)
-    yield address
-    postgres.drop(name)
+def address(migrated_address: str) -> str:
+    return migrated_address
 
 
 def furnish(tx: Tx) -> None:

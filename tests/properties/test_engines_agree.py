@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import Phase
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
@@ -29,7 +29,7 @@ from tests.postgres import Shops
 from tests.properties.acts import ACTS, LIKELY, WANTS
 from tests.properties.machine import Histories
 from tests.properties.shops import on_server
-from tests.properties.test_histories import CALM
+from tests.properties.test_histories import settings_for
 
 pytestmark = pytest.mark.sqlite
 
@@ -207,16 +207,8 @@ def twins(template: Path, postgres: Shops, like: str) -> NewShop:
 
 
 def tell(new_history: NewShop, epay: EpaySimulator, twins: NewShop, *, histories: int, steps: int, is_known: bool) -> None:
-    chosen = settings(
-        max_examples=histories,
-        stateful_step_count=steps,
-        deadline=None,
-        database=None,
-        print_blob=True,
-        suppress_health_check=CALM,
-        derandomize=is_known,
-        phases=(Phase.explicit, Phase.generate),  # told twice, a history is too slow to be made shorter
-    )
+    phases = (Phase.explicit, Phase.generate)  # told twice, a history is too slow to be made shorter
+    chosen = settings_for(histories, steps, derandomize=is_known, phases=phases)
     run_state_machine_as_test(lambda: Recorded(new_history, epay, twins), settings=chosen)
 
 

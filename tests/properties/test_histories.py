@@ -1,5 +1,7 @@
 """Random histories against a model (promises, M1). A failure prints the steps; `make drill` tells many more."""
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -11,16 +13,21 @@ from tests.properties.machine import Histories
 CALM = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
-def tell(new_history: NewShop, epay: EpaySimulator, *, histories: int, steps: int) -> None:
-    chosen = settings(
+def settings_for(histories: int, steps: int, **more: Any) -> settings:
+    """How many are told, of so many steps; `more` as Hypothesis takes it."""
+    return settings(
         max_examples=histories,
         stateful_step_count=steps,
         deadline=None,
         database=None,
         print_blob=True,
         suppress_health_check=CALM,
+        **more,
     )
-    run_state_machine_as_test(lambda: Histories(new_history, epay), settings=chosen)
+
+
+def tell(new_history: NewShop, epay: EpaySimulator, *, histories: int, steps: int) -> None:
+    run_state_machine_as_test(lambda: Histories(new_history, epay), settings=settings_for(histories, steps))
 
 
 def test_random_histories_go_as_the_model_says(new_history: NewShop, epay: EpaySimulator, engine: str) -> None:

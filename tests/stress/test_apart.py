@@ -25,13 +25,6 @@ pytestmark = pytest.mark.sqlite  # it brings its own server
 PREFIX = "kashop_stress_"
 
 
-@pytest.fixture
-def address(postgres: Shops) -> Iterator[str]:
-    name = postgres.make()
-    yield postgres.address(name)
-    postgres.drop(name)
-
-
 def schemas(address: str) -> list[str]:
     sql = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'kashop%' ORDER BY nspname"
     return [name for (name,) in beside.rows(address, sql)]
